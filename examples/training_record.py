@@ -1,0 +1,139 @@
+"""Callbacks that write down what each epoch gave, as it comes."""
+
+import json
+import time
+from pathlib import Path
+
+import keras
+
+
+class EpochTimer(keras.callbacks.Callback):
+    """Adds `seconds`, the time an epoch trained, to the epoch's logs.
+
+    Validation is not counted, nor is what other callbacks do after it. Put it
+    first in the list: then the time of the others at an epoch's beginning, a
+    rewiring for one, is counted.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+        self._seconds = None
+
+    def on_test_begin(self, logs=None):
+        if self._seconds is None:
+            self._seconds = time.perf_counter() - self._start
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_test_begin()
+        logs["seconds"] = self._seconds
+
+
+class EpochRecord(keras.callbacks.Callback):
+    """Tests the model after each epoch and appends the logs to a file.
+
+    The file holds one JSON object a line. Besides, the weights of the epoch
+    with the best accuracy on the validation data are kept. A process that is
+    killed and resumed goes on with both: an epoch that is run again is
+    recorded again, and its last line counts.
+
+    Put it behind the callbacks that add to the logs, and before
+    `BackupAndRestore`: an epoch that will not be run again is on record then.
+
+    Args:
+        history_path: String or path of the file to append to.
+        weights_path: String or path for the best weights, which must end in
+            `.weights.h5`.
+        test_data: Tuple `(x, y)` of NumPy arrays.
+        batch_size: Integer, for the test.
+    """
+
+    def __init__(self, history_path, weights_path, test_data, batch_size):
+        super().__init__()
+        self.history_path = Path(history_path)
+        self.weights_path = Path(weights_path)
+        self.test_data = test_data
+        self.batch_size = batch_size
+        self._best = max(
+            (line["val_accuracy"] for line in read_history(history_path)),
+            default=-1.0,
+        )
+
+    def on_train_begin(self, logs=None):
+        # Half a line, left by a kill, must not get the next one appended.
+        history = read_history(self.history_path)
+        partial = self.history_path.with_suffix(".partial")
+        partial.write_text("".join(map(_line, history)), encoding="utf-8")
+        partial.replace(self.history_path)
+
+    def on_epoch_end(self, epoch, logs=None):
+        x, y = self.test_data
+        tested = self.model.evaluate(
+            x, y, batch_size=self.batch_size, verbose=0, return_dict=True
+        )
+        logs.update({f"test_{name}": value for name, value in tested.items()})
+        # The weights first: a kill between the two only repeats the writing.
+        if logs["val_accuracy"] > self._best:
+            self._best = logs["val_accuracy"]
+            self.model.save_weights(self.weights_path)
+        values = {name: float(value) for name, value in logs.items()}
+        with open(self.history_path, "a", encoding="utf-8") as file:
+            file.write(_line({"epoch": epoch, **values}))
+
+
+def read_history(path):
+    """Reads the file of an `EpochRecord`.
+
+    Args:
+        path: String or path. It need not exist.
+
+    Returns:
+        List of dictionaries, one for each epoch, in the epochs' order. Of an
+        epoch that was run twice, the last line.
+
+    Raises:
+        ValueError: If a line is not a JSON object with an epoch.
+    """
+    path = Path(path)
+    epochs = {}
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                epochs[record["epoch"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                # A kill in the middle of writing leaves half a last line; the
+                # epoch is run again then.
+                if number < len(lines):
+                    raise ValueError(
+                        f"{path}, line {number}: expected a JSON object with "
+                        f"an epoch. Received: line={line!r}"
+                    ) from error
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def summarize(history):
+    """Picks from a history what a table of results shows.
+
+    Args:
+        history: List of dictionaries, from `read_history`.
+
+    Returns:
+        Dictionary with `chosen_epoch` (counted from 1, the first with the best
+        accuracy on the validation data), `chosen`, `last` and `best` (test
+        accuracies of the chosen, the last and the best epoch) and `seconds`
+        (median time an epoch trained).
+    """
+    chosen = max(history, key=lambda line: line["val_accuracy"])
+    seconds = sorted(line["seconds"] for line in history)
+    return {
+        "chosen_epoch": chosen["epoch"] + 1,
+        "chosen": chosen["test_accuracy"],
+        "last": history[-1]["test_accuracy"],
+        "best": max(line["test_accuracy"] for line in history),
+        "seconds": seconds[len(seconds) // 2],
+    }
+
+
+def _line(record):
+    return json.dumps(record) + "\n"

@@ -1,0 +1,53 @@
+"""Sparse recurrent networks for Keras 3, trained from scratch."""
+
+from keras_sparse_rnn import rewiring
+from keras_sparse_rnn import topology
+from keras_sparse_rnn.analysis.plots import plot_masks
+from keras_sparse_rnn.callbacks import EpochSeed
+from keras_sparse_rnn.callbacks import RewiringCallback
+from keras_sparse_rnn.callbacks import SETCallback
+from keras_sparse_rnn.conversion import load_dense_weights
+from keras_sparse_rnn.conversion import sparsify
+from keras_sparse_rnn.conversion import strip_sparsity
+from keras_sparse_rnn.layers import SparseDense
+from keras_sparse_rnn.layers import SparseEmbedding
+from keras_sparse_rnn.layers import SparseGRU
+from keras_sparse_rnn.layers import SparseGRUCell
+from keras_sparse_rnn.layers import SparseLSTM
+from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseSimpleRNN
+from keras_sparse_rnn.layers import SparseSimpleRNNCell
+from keras_sparse_rnn.model_rewiring import ModelRewiring
+from keras_sparse_rnn.model_rewiring import rewire
+from keras_sparse_rnn.report import SparsityReport
+from keras_sparse_rnn.report import sparsity_report
+from keras_sparse_rnn.sparse_layers import sparse_weights
+from keras_sparse_rnn.sparse_weight import SparseWeight
+from keras_sparse_rnn.version import __version__
+
+__all__ = [
+    "EpochSeed",
+    "ModelRewiring",
+    "RewiringCallback",
+    "SETCallback",
+    "SparseDense",
+    "SparseEmbedding",
+    "SparseGRU",
+    "SparseGRUCell",
+    "SparseLSTM",
+    "SparseLSTMCell",
+    "SparseSimpleRNN",
+    "SparseSimpleRNNCell",
+    "SparseWeight",
+    "SparsityReport",
+    "__version__",
+    "load_dense_weights",
+    "plot_masks",
+    "rewire",
+    "rewiring",
+    "sparse_weights",
+    "sparsify",
+    "sparsity_report",
+    "strip_sparsity",
+    "topology",
+]

@@ -1,0 +1,231 @@
+"""The callback that every rewiring method is a preset of: it decides when."""
+
+import logging
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn import model_rewiring
+from keras_sparse_rnn import optimizer_slots
+from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.sparse_layers import sparse_layers
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+
+class RewiringCallback(keras.callbacks.Callback):
+    """Rewires the sparse weights of a model while it is trained.
+
+    What a rewiring does is the rule's matter; this callback decides when. All
+    that must survive a restart is saved with the weights: it keeps no state.
+
+    By default it rewires at the *beginning* of epochs 1, 2, …, E − 1: what
+    other callbacks save or restore at an epoch's end is the trained network,
+    and the last epoch is not followed by a rewiring.
+
+    At the end of each epoch it adds to `logs`, and so to `History`, and to
+    TensorBoard if that callback comes later in the list:
+    `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
+    or 0; `exploration_rate`, the share of places that were connections at any
+    time.
+
+    Args:
+        rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
+        rule: `"st_rnn"`, `"set"`, or a `keras_sparse_rnn.rewiring.RewiringRule`.
+            Defaults to `"st_rnn"`.
+        every_steps: Integer above 0: rewire at the beginning of a batch when
+            at least so many steps of the optimizer were made since the last
+            time, instead of once an epoch. Defaults to `None`.
+        start: Integer, the first epoch at whose beginning to rewire, or with
+            `every_steps` the first step. Defaults to `None`: epoch 1, or the
+            step `every_steps`.
+        end: Integer, the first epoch, or with `every_steps` the first step, at
+            which no more rewiring is done and the schedule reaches its end.
+            Defaults to `None`: the end of training.
+        layers: List of layers or of their names, to which to keep; wrappers
+            stand for what is inside. Defaults to `None`: all sparse layers.
+        new_slots: String, how optimizer slots of new connections start:
+            `"fresh"` or `"survivors_mean"`, see `keras_sparse_rnn.rewire`.
+            Defaults to `"fresh"`.
+        log_dir: String, a folder into which images of the masks and
+            histograms of weights and degrees are written at each epoch's end,
+            for TensorBoard, which must be installed. Defaults to `None`.
+
+    Raises:
+        ValueError: If an argument is out of range; when training begins, if
+            the model has no sparse layer or its optimizer is not supported.
+        ImportError: If `log_dir` is given and TensorBoard is not installed.
+    """
+
+    def __init__(
+        self,
+        rewire_rate,
+        rule="st_rnn",
+        every_steps=None,
+        start=None,
+        end=None,
+        layers=None,
+        new_slots="fresh",
+        log_dir=None,
+    ):
+        super().__init__()
+        model_rewiring.check_rewire_rate(rewire_rate)
+        model_rewiring.check_new_slots(new_slots)
+        for name, value, least in (
+            ("every_steps", every_steps, 1),
+            ("start", start, 0),
+            ("end", end, 1),
+        ):
+            if value is not None and (value != int(value) or value < least):
+                raise ValueError(
+                    f"`{name}` must be an integer of at least {least}. "
+                    f"Received: {name}={value}"
+                )
+        self.rewire_rate = rewire_rate
+        self.rule = rules.get(rule)
+        self.every_steps = every_steps
+        self.start = start
+        self.end = end
+        self.layers = layers
+        self.new_slots = new_slots
+        self._summaries = None
+        if log_dir is not None:
+            from keras_sparse_rnn.analysis.tensorboard import MaskSummaries
+
+            self._summaries = MaskSummaries(log_dir)
+        self._checked = False
+
+    def on_train_begin(self, logs=None):
+        self._checked = False
+        self._first_epoch = True
+        if sparse_layers(self.model) or self.model.built:
+            self._check()
+        if self.every_steps is None:
+            self._note_if_never_due()
+        elif self.end is None and self.params.get("steps") is None:
+            raise ValueError(
+                "With `every_steps` the schedule needs the number of steps of "
+                "the training, which this data set does not tell: pass "
+                "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._moved, self._rate = 0, 0.0
+        if self.every_steps is not None:
+            self._begin_steps(epoch)
+        elif self._epoch_is_due(epoch):
+            self._rewire(epoch / self._last_epoch(), epoch)
+        self._first_epoch = False
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.every_steps is None or self._steps_before + batch < self._due:
+            return
+        # The optimizer's own count is read only when it may be time, since
+        # reading waits for the device. It is behind the number of batches
+        # where loss scaling skipped a step.
+        step = self._step()
+        self._steps_before = step - batch
+        if step < self._due:
+            return
+        if step < self._end_step:
+            training = self._end_step - self._first_step
+            self._rewire((step - self._first_step) / training)
+        self._due = step + self.every_steps
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self._checked:
+            self._check()
+        weights = sparse_weights(self.model, self.layers)
+        if logs is not None:
+            logs["connections_moved"] = self._moved
+            logs["rewire_rate"] = self._rate
+            logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+        if self._summaries is not None:
+            self._summaries.write(weights, epoch)
+
+    def _check(self):
+        """Validates the model, and brings weights from outside in order."""
+        model_rewiring.check_has_sparse_layers(self.model)
+        optimizer_slots.check_supported(self.model.optimizer)
+        for weight in sparse_weights(self.model, self.layers):
+            weight.enforce_mask()
+            if weight.trainable:
+                optimizer_slots.clear_empty_places(
+                    self.model.optimizer, weight
+                )
+        self._checked = True
+
+    def _note_if_never_due(self):
+        first, epochs = self._start_epoch(), self._last_epoch()
+        if epochs <= first:
+            # A note and no warning: one epoch is a fair thing to try.
+            logging.getLogger("keras_sparse_rnn").warning(
+                "No connection will be rewired: this is done at the beginning "
+                "of epochs %d to %d, counted from 0. Train for more epochs, "
+                "or pass `every_steps=`.",
+                first,
+                epochs - 1,
+            )
+
+    def _start_epoch(self):
+        return 1 if self.start is None else self.start
+
+    def _last_epoch(self):
+        return self.params["epochs"] if self.end is None else self.end
+
+    def _epoch_is_due(self, epoch):
+        if not self._start_epoch() <= epoch < self._last_epoch():
+            return False
+        return not (self._first_epoch and self._was_interrupted_in(epoch))
+
+    def _was_interrupted_in(self, epoch):
+        """Whether this epoch is begun again after a backup taken within it.
+
+        The same epoch of an earlier `fit` lies at least an epoch's steps back.
+        """
+        weights = self._trainable_weights()
+        if epoch != max((w.last_epoch for w in weights), default=-1):
+            return False
+        since = self._step() - max(weight.last_step for weight in weights)
+        steps = self.params.get("steps")
+        return since >= 0 and (steps is None or since < steps)
+
+    def _begin_steps(self, epoch):
+        step = self._step()
+        self._steps_before = step
+        if not self._first_epoch:
+            return
+        steps = self.params.get("steps")
+        self._first_step = step - epoch * (steps or 0)
+        self._end_step = self.end
+        if self.end is None:
+            self._end_step = self._first_step + self.params["epochs"] * steps
+        last = max((w.last_step for w in self._trainable_weights()), default=0)
+        if not 0 <= last <= step:
+            # Never rewired, or by another optimizer.
+            last = self._first_step
+        start = self.every_steps if self.start is None else self.start
+        self._due = max(last + self.every_steps, start)
+
+    def _rewire(self, progress, epoch=None):
+        rate = self.rewire_rate * self.rule.schedule(progress)
+        rewired = model_rewiring.rewire(
+            self.model,
+            self.model.optimizer,
+            rate,
+            rule=self.rule,
+            layers=self.layers,
+            new_slots=self.new_slots,
+            epoch=epoch,
+        )
+        self._moved += rewired.connections_moved
+        self._rate = rate
+
+    def _trainable_weights(self):
+        return [
+            weight
+            for weight in sparse_weights(self.model, self.layers)
+            if weight.trainable
+        ]
+
+    def _step(self):
+        return int(ops.convert_to_numpy(self.model.optimizer.iterations))

@@ -1,0 +1,94 @@
+"""The only file that touches parts of Keras that are not public.
+
+Read against Keras 3.12 to 3.15. What each function needs is stated with it, so
+that a new Keras release is checked here and nowhere else.
+"""
+
+import keras
+
+
+def flatten_layers(layer):
+    """The layer and everything inside it, cells too, each once.
+
+    Public `model.layers` stops at a model's direct layers and does not show
+    the cell inside an `RNN`.
+    """
+    return layer._flatten_layers()
+
+
+def own_variables(layer):
+    """Variables of the layer itself, without its sublayers', in saving order."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def seed_generators(layer):
+    """The layer's own `SeedGenerator`s, without its sublayers'."""
+    return list(layer._seed_generators)
+
+
+def replace_tracked(layer, name, value):
+    """Replaces a sublayer or seed generator of a layer that is not built yet.
+
+    Setting the attribute alone would leave the first one in the layer's lists:
+    `LSTM.__init__` and its likes make their cell themselves.
+    """
+    layer._tracker.untrack(getattr(layer, name))
+    setattr(layer, name, value)
+
+
+def rnn_states(layer):
+    """State variables of a stateful `RNN` layer: Keras does not track them."""
+    states = getattr(layer, "states", None)
+    return [] if states is None else keras.tree.flatten(states)
+
+
+def inner_optimizers(optimizer):
+    """The optimizers that hold slots: what wrappers wrap, or the optimizer."""
+    wrapped = getattr(optimizer, "inner_optimizer", None)
+    if wrapped is not None:
+        return inner_optimizers(wrapped)
+    several = getattr(optimizer, "optimizers", None)
+    if several is not None:
+        return [
+            inner for each in several for inner in inner_optimizers(each)
+        ]
+    return [optimizer]
+
+
+def slot_variables(optimizer, variable):
+    """The optimizer's slots of a variable, by attribute name.
+
+    Every list attribute that is aligned with the optimizer's trainable
+    variables and holds a variable of the same shape is a slot: the attributes'
+    names differ from optimizer to optimizer.
+
+    Args:
+        optimizer: A Keras optimizer that wraps no other.
+        variable: Trainable `keras.Variable`.
+
+    Returns:
+        Dict from attribute name to `keras.Variable`, empty before the
+        optimizer is built. `None` if the optimizer is built and does not know
+        the variable.
+    """
+    if not optimizer.built:
+        return {}
+    key = optimizer._var_key(variable)
+    if key not in optimizer._trainable_variables_indices:
+        return None
+    index = optimizer._trainable_variables_indices[key]
+    aligned = len(optimizer._trainable_variables)
+    slots = {}
+    for name, slot_list in vars(optimizer).items():
+        if name == "_trainable_variables" or not isinstance(slot_list, list):
+            continue
+        if len(slot_list) != aligned:
+            continue
+        slot = slot_list[index]
+        if (
+            isinstance(slot, keras.Variable)
+            and slot is not variable
+            and tuple(slot.shape) == tuple(variable.shape)
+        ):
+            slots[name] = slot
+    return slots

@@ -1,0 +1,21 @@
+"""Keras layers and cells whose matrices are sparse."""
+
+from keras_sparse_rnn.layers.sparse_dense import SparseDense
+from keras_sparse_rnn.layers.sparse_embedding import SparseEmbedding
+from keras_sparse_rnn.layers.sparse_gru import SparseGRU
+from keras_sparse_rnn.layers.sparse_gru import SparseGRUCell
+from keras_sparse_rnn.layers.sparse_lstm import SparseLSTM
+from keras_sparse_rnn.layers.sparse_lstm import SparseLSTMCell
+from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNN
+from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNNCell
+
+__all__ = [
+    "SparseDense",
+    "SparseEmbedding",
+    "SparseGRU",
+    "SparseGRUCell",
+    "SparseLSTM",
+    "SparseLSTMCell",
+    "SparseSimpleRNN",
+    "SparseSimpleRNNCell",
+]

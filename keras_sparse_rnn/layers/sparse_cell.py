@@ -1,0 +1,54 @@
+"""What the sparse cells share."""
+
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.engine import MaskedCell
+from keras_sparse_rnn.layers.sparse_layer import SparseLayer
+from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
+
+# Set by the constructors of Keras's cells and not part of their configuration.
+_NOT_IN_CONFIG = ("implementation",)
+
+
+class SparseCell(SparseLayer, MaskedCell):
+    """Mix-in for a Keras cell with a kernel and a recurrent kernel."""
+
+    sparse_names = ("kernel", "recurrent_kernel")
+    recurrent_names = ("recurrent_kernel",)
+
+    @classmethod
+    def like(cls, cell, **kwargs):
+        """A sparse cell with the settings of a Keras cell.
+
+        The settings are the cell's own objects and not copies, so that its
+        initializers and its dropout keep the seeds they have drawn.
+
+        Args:
+            cell: Keras cell of the class that `cls` extends, not built.
+            **kwargs: Topology arguments.
+
+        Returns:
+            An instance of `cls`.
+        """
+        settings = {
+            name: getattr(cell, name)
+            for name in cell.get_config()
+            if name != "dtype"
+        }
+        for name in _NOT_IN_CONFIG:
+            if hasattr(cell, name):
+                settings[name] = getattr(cell, name)
+        made = cls(dtype=cell.dtype_policy, **settings, **kwargs)
+        keras_internals.replace_tracked(
+            made, "seed_generator", cell.seed_generator
+        )
+        return made
+
+    @classmethod
+    def check_arguments(cls, layer_class, name, arguments):
+        """Checks topology arguments on behalf of the layer around the cell."""
+        owner = layer_class.__name__ + (f" '{name}'" if name else "")
+        TopologyArguments(**arguments).validated(owner)
+
+    def topology_config(self):
+        """The configuration of the topology arguments alone."""
+        return self._topology_arguments.get_config()

@@ -1,0 +1,58 @@
+"""Sparse GRU cell and layer."""
+
+import keras
+
+from keras_sparse_rnn.layers.sparse_cell import SparseCell
+from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
+from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.GRUCell)
+class SparseGRUCell(SparseCell, keras.layers.GRUCell):
+    """GRU cell with sparse kernels, for `keras.layers.RNN` and stacks.
+
+    Takes every argument of `keras.layers.GRUCell` and those of `SparseLSTM`.
+    """
+
+    gates = ("z", "r", "h")
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.GRU)
+class SparseGRU(SparseRecurrentLayer, keras.layers.GRU):
+    """GRU layer whose kernel and recurrent kernel are sparse.
+
+    Args:
+        units: Positive integer, dimensionality of the output space. This and
+            every other argument of `keras.layers.GRU` is as there.
+        epsilon: Float above 0, see `SparseLSTM`.
+        sparsity: Float in `[0, 1)`, see `SparseLSTM`.
+        topology: See `SparseLSTM`.
+        topology_seed: Integer of at least 0, see `SparseLSTM`.
+        granularity: `"gate"`, `"kernel"` or `"unit"`, see `SparseLSTM`.
+        keep_diagonal: Boolean, see `SparseLSTM`.
+        rescale: Boolean, see `SparseLSTM`.
+
+    Call arguments:
+        sequences: Float tensor of shape `(batch, timesteps, features)`.
+        initial_state: State tensor of shape `(batch, units)`.
+        mask: Boolean tensor of shape `(batch, timesteps)`: which time steps
+            count. It has nothing to do with the masks of the weights.
+        training: Boolean, whether to apply dropout.
+
+    Returns:
+        As `keras.layers.GRU`.
+
+    Raises:
+        ValueError: If the topology's arguments are out of range or
+            contradict, naming the layer.
+
+    Example:
+
+    >>> layer = ksr.SparseGRU(256, sparsity=0.9)
+    >>> layer(keras.random.normal((32, 100, 256))).shape
+    (32, 256)
+    """
+
+    cell_class = SparseGRUCell

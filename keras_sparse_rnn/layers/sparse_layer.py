@@ -1,0 +1,219 @@
+"""What cells, `SparseDense` and `SparseEmbedding` share."""
+
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
+from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
+from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
+from keras_sparse_rnn.sparse_weight import SparseWeight
+from keras_sparse_rnn.sparse_weight import add_masked_weight
+from keras_sparse_rnn.sparse_weight import is_kept_with_mask
+from keras_sparse_rnn.sparse_weight import topology_generator
+from keras_sparse_rnn.sparse_weight import weight_key
+
+
+class SparseLayer:
+    """Mix-in for a Keras layer that owns sparse weights.
+
+    It goes before the Keras class in the list of bases. Subclasses state in
+    `sparse_names` which of their weights are sparse, and in `gates` how those
+    are packed.
+    """
+
+    sparse_names = ("kernel",)
+    recurrent_names = ()
+    gates = ("all",)
+
+    def __init__(self, *args, **kwargs):
+        arguments = {
+            name: kwargs.pop(name) for name in ARGUMENT_NAMES if name in kwargs
+        }
+        # Before Keras's constructor, which builds an `Embedding` that is given
+        # its `weights`.
+        self._topology_place = kwargs.pop("topology_place", "")
+        self._topology_arguments = TopologyArguments(**arguments).validated(
+            self._owner(kwargs.get("name"))
+        )
+        super().__init__(*args, **kwargs)
+        self._topology_arguments = self._topology_arguments.seeded()
+
+    def add_weight(self, *args, name=None, **kwargs):
+        if name not in self.sparse_names:
+            return super().add_weight(*args, name=name, **kwargs)
+        self._topology_arguments = self._topology_arguments.seeded()
+        arguments = self._topology_arguments
+        shape = tuple(kwargs.pop("shape"))
+        groups = self._groups(shape)
+        key = weight_key(
+            arguments.topology_seed, f"{self._topology_place}{name}"
+        )
+        mask = arguments.draw_mask(
+            self._owner(self.name),
+            name,
+            shape,
+            groups,
+            topology_generator(key),
+            name in self.recurrent_names,
+        )
+        return add_masked_weight(
+            self,
+            super().add_weight,
+            name,
+            mask,
+            key,
+            arguments.rescale,
+            **kwargs,
+        )
+
+    def build(self, input_shape=None):
+        if self.built:
+            return
+        super().build(input_shape)
+        saturated = [
+            weight.name
+            for weight in self._own_sparse_weights()
+            if self._topology_arguments.saturated(
+                self._owner(self.name),
+                weight.name,
+                weight.shape,
+                weight.groups,
+            )
+        ]
+        if saturated:
+            warn_of_saturation(
+                self._owner(self.name), self._topology_arguments, saturated
+            )
+
+    @property
+    def sparse_weights(self):
+        """List of `SparseWeight`s, empty before the layer is built."""
+        return self._own_sparse_weights() if self.built else []
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            **self._topology_arguments.get_config(),
+        }
+
+    def set_weights(self, weights):
+        """Sets the weights, also those of a dense layer, which are masked.
+
+        Args:
+            weights: List of arrays as `get_weights()` returns them, or as the
+                Keras layer of the same name returns them: then the masks stay
+                and the weights are 0 where there is no connection.
+        """
+        set_weights_of_sparse_or_dense(self, super().set_weights, weights)
+
+    def save_own_variables(self, store):
+        for index, variable in enumerate(keras_internals.own_variables(self)):
+            store[str(index)] = variable
+
+    def load_own_variables(self, store):
+        variables = keras_internals.own_variables(self)
+        dense = [v for v in variables if not is_kept_with_mask(self, v)]
+        if len(store.keys()) == len(dense):
+            variables = dense
+        if len(store.keys()) != len(variables):
+            raise ValueError(
+                f"{self._owner(self.name)} expects {len(variables)} variables "
+                f"in the file, or {len(dense)} of a dense layer. "
+                f"Received: {len(store.keys())} variables"
+            )
+        values = [store[str(index)] for index in range(len(variables))]
+        for variable, value in zip(variables, values, strict=True):
+            if tuple(value.shape) != tuple(variable.shape):
+                raise ValueError(
+                    f"{self._owner(self.name)} expects the shape "
+                    f"{tuple(variable.shape)} for '{variable.path}'. "
+                    f"Received: shape={tuple(value.shape)}"
+                )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        for weight in self._own_sparse_weights():
+            weight.enforce_mask()
+
+    def _own_sparse_weights(self):
+        keep_diagonal = self._topology_arguments.keep_diagonal
+        weights = []
+        for name in self.sparse_names:
+            shape = getattr(self, f"_{name}").shape
+            weights.append(
+                SparseWeight(
+                    self,
+                    name,
+                    self._groups(shape),
+                    keep_diagonal and name in self.recurrent_names,
+                )
+            )
+        return weights
+
+    def _groups(self, shape):
+        return topologies.matrix_groups(
+            shape[-1], self.gates, self._topology_arguments.granularity
+        )
+
+    def _owner(self, name):
+        kind = type(self).__name__
+        return f"{kind} '{name}'" if name else kind
+
+
+def set_weights_of_sparse_or_dense(layer, set_weights, weights):
+    """Sets a layer's weights from a list with or without the masks."""
+    dense = [v for v in layer.weights if not _is_kept_with_any(layer, v)]
+    if len(weights) == len(dense) != len(layer.weights):
+        for variable, value in zip(dense, weights, strict=True):
+            if tuple(variable.shape) != tuple(value.shape):
+                raise ValueError(
+                    f"{type(layer).__name__} '{layer.name}' expects the shape "
+                    f"{tuple(variable.shape)} for '{variable.path}'. "
+                    f"Received: shape={tuple(value.shape)}"
+                )
+        for variable, value in zip(dense, weights, strict=True):
+            variable.assign(value)
+    else:
+        set_weights(weights)
+    for weight in layer.sparse_weights:
+        weight.enforce_mask()
+
+
+def _is_kept_with_any(layer, variable):
+    return any(
+        is_kept_with_mask(each, variable)
+        for each in keras_internals.flatten_layers(layer)
+        if isinstance(each, SparseLayer)
+    )
+
+
+class RefusedBySparsity(NotImplementedError, ValueError):
+    """What would bypass the mask.
+
+    `model.quantize()` skips a layer that raises `NotImplementedError`; a user
+    who calls the layer's method has passed something the layer cannot take.
+    """
+
+
+class RefusesDenseAdapters:
+    """Mix-in for `Dense` and `Embedding`: no LoRA, no quantization."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.lora_rank:
+            self._refuse("LoRA", f"lora_rank={self.lora_rank}")
+        if self.quantization_mode:
+            self._refuse("quantization", f"dtype={self.dtype_policy.name}")
+
+    def enable_lora(self, rank, *args, **kwargs):
+        """Refused: LoRA adds a dense matrix, which no mask covers."""
+        self._refuse("LoRA", f"rank={rank}")
+
+    def quantize(self, mode=None, config=None, **kwargs):
+        """Refused: a quantized layer computes without the mask."""
+        self._refuse("quantization", f"mode={mode!r}")
+
+    def _refuse(self, what, received):
+        raise RefusedBySparsity(
+            f"{self._owner(self.name)} does not support {what}, which would "
+            "bypass the mask. Call `keras_sparse_rnn.strip_sparsity(model)` "
+            f"first. Received: {received}"
+        )

@@ -1,0 +1,93 @@
+"""Sparse LSTM cell and layer."""
+
+import keras
+
+from keras_sparse_rnn.layers.sparse_cell import SparseCell
+from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
+from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.LSTMCell)
+class SparseLSTMCell(SparseCell, keras.layers.LSTMCell):
+    """LSTM cell with sparse kernels, for `keras.layers.RNN` and stacks.
+
+    Takes every argument of `keras.layers.LSTMCell` and those of `SparseLSTM`.
+
+    Example:
+
+    ```python
+    cells = [ksr.SparseLSTMCell(256, epsilon=10) for _ in range(2)]
+    layer = keras.layers.RNN(cells, return_sequences=True)
+    ```
+    """
+
+    gates = ("i", "f", "c", "o")
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.LSTM)
+class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
+    """LSTM layer whose kernel and recurrent kernel are sparse.
+
+    Each gate's part of each matrix has a fixed number of connections. The
+    layer computes with them alone, so that gradients, clipping, momentum and
+    weight decay see exactly the sparse network. Biases are dense. With
+    `sparsity=0` it computes what `keras.layers.LSTM` computes.
+
+    Args:
+        units: Positive integer, dimensionality of the output space. This and
+            every other argument of `keras.layers.LSTM` is as there.
+        epsilon: Float above 0, the sparsity level ε of an Erdős–Rényi
+            topology: each group has `epsilon * (inputs + units)` connections.
+            Give one of `epsilon`, `sparsity` and `topology`.
+        sparsity: Float in `[0, 1)`, the share of places that are empty, the
+            same in each group.
+        topology: A topology object of `keras_sparse_rnn.topology`, or a
+            registered function of `(shape, rng)` that returns a boolean mask
+            of that shape for a group; or a dict with one for `"kernel"` and
+            one for `"recurrent_kernel"`, in which a list gives one per gate.
+        topology_seed: Integer of at least 0, the seed of the topology and of
+            its rewiring. Defaults to one drawn as Keras draws its own, so
+            that `keras.utils.set_random_seed()` determines it. It is saved
+            with the layer. `seed` remains the seed of dropout.
+        granularity: String, where counts are exact. `"gate"`: in each gate of
+            each matrix. `"kernel"`: in each packed matrix, so that gates may
+            come to differ. `"unit"`: one connection between two units carries
+            the weights of all gates, and is judged by the sum of their |w|.
+            Defaults to `"gate"`.
+        keep_diagonal: Boolean, whether each unit keeps its connection to
+            itself in the recurrent kernel, at the start and when rewired.
+            Defaults to `False`.
+        rescale: Boolean, whether initial weights are multiplied by
+            `sqrt(inputs / connections)` of their output, so that the variance
+            of its input is that of the dense layer. Defaults to `False`, as in
+            the papers.
+
+    Call arguments:
+        sequences: Float tensor of shape `(batch, timesteps, features)`.
+        initial_state: List of two state tensors of shape `(batch, units)`.
+        mask: Boolean tensor of shape `(batch, timesteps)`: which time steps
+            count. It has nothing to do with the masks of the weights.
+        training: Boolean, whether to apply dropout.
+
+    Returns:
+        As `keras.layers.LSTM`.
+
+    Raises:
+        ValueError: If the topology's arguments are out of range or
+            contradict, naming the layer.
+
+    Example:
+
+    >>> layer = ksr.SparseLSTM(256, epsilon=10)
+    >>> layer(keras.random.normal((32, 100, 256))).shape
+    (32, 256)
+    >>> [weight.active for weight in layer.sparse_weights]
+    [20480, 20480]
+
+    Reference:
+        - Liu et al., Neural Computing and Applications 33:9625–9636, 2021
+    """
+
+    cell_class = SparseLSTMCell

@@ -1,0 +1,58 @@
+"""Sparse simple recurrent cell and layer."""
+
+import keras
+
+from keras_sparse_rnn.layers.sparse_cell import SparseCell
+from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
+from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.SimpleRNNCell)
+class SparseSimpleRNNCell(SparseCell, keras.layers.SimpleRNNCell):
+    """Simple recurrent cell with sparse kernels.
+
+    Takes every argument of `keras.layers.SimpleRNNCell` and those of
+    `SparseLSTM`.
+    """
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+@takes_arguments_of(keras.layers.SimpleRNN)
+class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
+    """Simple recurrent layer, of any activation, with sparse kernels.
+
+    Args:
+        units: Positive integer, dimensionality of the output space. This and
+            every other argument of `keras.layers.SimpleRNN` is as there.
+        epsilon: Float above 0, see `SparseLSTM`.
+        sparsity: Float in `[0, 1)`, see `SparseLSTM`.
+        topology: See `SparseLSTM`.
+        topology_seed: Integer of at least 0, see `SparseLSTM`.
+        granularity: As for `SparseLSTM`; with one matrix instead of gates the
+            three values mean the same.
+        keep_diagonal: Boolean, see `SparseLSTM`.
+        rescale: Boolean, see `SparseLSTM`.
+
+    Call arguments:
+        sequences: Float tensor of shape `(batch, timesteps, features)`.
+        initial_state: State tensor of shape `(batch, units)`.
+        mask: Boolean tensor of shape `(batch, timesteps)`: which time steps
+            count. It has nothing to do with the masks of the weights.
+        training: Boolean, whether to apply dropout.
+
+    Returns:
+        As `keras.layers.SimpleRNN`.
+
+    Raises:
+        ValueError: If the topology's arguments are out of range or
+            contradict, naming the layer.
+
+    Example:
+
+    >>> layer = ksr.SparseSimpleRNN(64, activation="relu", sparsity=0.9)
+    >>> layer(keras.random.normal((32, 20, 16))).shape
+    (32, 64)
+    """
+
+    cell_class = SparseSimpleRNNCell

@@ -1,0 +1,285 @@
+"""The arguments that a sparse layer takes on top of its namesake's."""
+
+import dataclasses
+import inspect
+import random
+import warnings
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn import topology as topologies
+
+for _topology in (
+    topologies.ErdosRenyi,
+    topologies.FixedCount,
+    topologies.Uniform,
+):
+    keras.saving.register_keras_serializable("keras_sparse_rnn")(_topology)
+
+
+@dataclasses.dataclass(frozen=True)
+class TopologyArguments:
+    """How many connections a layer has, and where they are at the start.
+
+    The fields are the layers' arguments, documented there.
+    """
+
+    epsilon: float | None = None
+    sparsity: float | None = None
+    topology: Any = None
+    topology_seed: int | None = None
+    granularity: str = "gate"
+    keep_diagonal: bool = False
+    rescale: bool = False
+
+    def validated(self, owner):
+        """The same arguments, checked, the topology as an object.
+
+        Args:
+            owner: String that names the layer in errors.
+
+        Returns:
+            `TopologyArguments`.
+
+        Raises:
+            ValueError: If an argument is out of range or they contradict.
+        """
+        given = [
+            name
+            for name in ("epsilon", "sparsity", "topology")
+            if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            raise ValueError(
+                f"{owner} expects exactly one of `epsilon` (Erdős–Rényi), "
+                "`sparsity` (uniform) and `topology`. Received: "
+                f"epsilon={self.epsilon}, sparsity={self.sparsity}, "
+                f"topology={self.topology}"
+            )
+        if self.granularity not in topologies.GRANULARITIES:
+            raise ValueError(
+                f"{owner} expects `granularity` to be one of "
+                f"{topologies.GRANULARITIES}. "
+                f"Received: granularity={self.granularity!r}"
+            )
+        seed = self.topology_seed
+        if seed is not None and (
+            not isinstance(seed, (int, np.integer)) or seed < 0
+        ):
+            raise ValueError(
+                f"{owner} expects `topology_seed` to be an integer of at "
+                f"least 0. Received: topology_seed={seed}"
+            )
+        try:
+            self._chosen_topology()
+        except ValueError as error:
+            raise ValueError(f"{owner}: {error}") from None
+        return dataclasses.replace(
+            self,
+            topology=_resolved(self.topology, owner),
+            topology_seed=None if seed is None else int(seed),
+        )
+
+    def seeded(self):
+        """The same arguments with a seed: Keras draws its own so too."""
+        if self.topology_seed is not None:
+            return self
+        return dataclasses.replace(
+            self, topology_seed=random.randint(1, int(1e9))
+        )
+
+    def get_config(self):
+        config = dataclasses.asdict(
+            dataclasses.replace(self, topology=None)
+        )
+        config["topology"] = keras.saving.serialize_keras_object(
+            self.topology
+        )
+        return config
+
+    def draw_mask(self, owner, name, shape, groups, rng, recurrent):
+        """Draws the mask of a weight, group by group.
+
+        Args:
+            owner: String that names the layer in errors.
+            name: String, the weight's name.
+            shape: Tuple of two integers, of the packed matrix.
+            groups: Tuple of `Group`s.
+            rng: `numpy.random.Generator`.
+            recurrent: Boolean, whether `keep_diagonal` concerns the weight.
+
+        Returns:
+            Boolean array of shape `shape`.
+
+        Raises:
+            ValueError: If a topology returns anything but a boolean mask of
+                the right shape with at least one connection.
+        """
+        mask = np.zeros(shape, bool)
+        for index, group in enumerate(groups):
+            topology = self._topology_of(owner, name, index, len(groups))
+            drawn = _checked(
+                topology(group.shape(shape[0]), rng),
+                group.shape(shape[0]),
+                f"{owner}, weight '{name}'",
+                topology,
+            )
+            if recurrent and self.keep_diagonal:
+                try:
+                    drawn = topologies.with_diagonal(drawn, rng)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{owner}, weight '{name}': {error}"
+                    ) from None
+            group.view(mask)[:] = drawn[:, None, :]
+        return mask
+
+    def saturated(self, owner, name, shape, groups):
+        """Whether a topology asks for more connections than a group holds."""
+        for index, group in enumerate(groups):
+            topology = self._topology_of(owner, name, index, len(groups))
+            requested = getattr(topology, "requested", None)
+            inputs, outputs = group.shape(shape[0])
+            if requested and requested((inputs, outputs)) > inputs * outputs:
+                return True
+        return False
+
+    def _chosen_topology(self):
+        if self.epsilon is not None:
+            return topologies.ErdosRenyi(self.epsilon)
+        if self.sparsity is not None:
+            return topologies.Uniform(self.sparsity)
+        return self.topology
+
+    def _topology_of(self, owner, name, index, count):
+        """The topology of one group: given for all, by weight, or by group."""
+        chosen = self._chosen_topology()
+        if isinstance(chosen, Mapping):
+            if name not in chosen:
+                raise ValueError(
+                    f"{owner} expects a `topology` for the weight '{name}'. "
+                    f"Received: topology={chosen}"
+                )
+            chosen = chosen[name]
+        if isinstance(chosen, Sequence):
+            if len(chosen) != count:
+                raise ValueError(
+                    f"{owner} expects one `topology` for each of the {count} "
+                    f"groups of the weight '{name}'. "
+                    f"Received: topology={chosen}"
+                )
+            chosen = chosen[index]
+        return chosen
+
+
+ARGUMENT_NAMES = tuple(
+    field.name for field in dataclasses.fields(TopologyArguments)
+)
+
+
+def takes_arguments_of(namesake):
+    """Class decorator: the signature is the namesake's and the topology's.
+
+    The constructor itself passes on what it does not know, so that a layer
+    takes every argument that its namesake takes in any release of Keras. With
+    this, `help()` and `inspect.signature()` show them.
+    """
+
+    def decorate(cls):
+        parameters = list(
+            inspect.signature(namesake.__init__).parameters.values()
+        )
+        keywords = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+            )
+            for field in dataclasses.fields(TopologyArguments)
+        ]
+
+        def __init__(self, *args, **kwargs):
+            super(cls, self).__init__(*args, **kwargs)
+
+        __init__.__signature__ = inspect.Signature(
+            [*parameters[:-1], *keywords, parameters[-1]]
+        )
+        cls.__init__ = __init__
+        return cls
+
+    return decorate
+
+
+def warn_of_saturation(owner, arguments, names):
+    """Warns once for a layer whose topology asks for more than there is."""
+    wanted = (
+        f"epsilon={arguments.epsilon}"
+        if arguments.epsilon is not None
+        else f"topology={arguments.topology}"
+    )
+    warnings.warn(
+        f"{owner}: the topology asks for more connections than "
+        f"{' and '.join(names)} can hold, so they start dense. "
+        f"Received: {wanted}",
+        stacklevel=2,
+    )
+
+
+def _resolved(topology, owner):
+    """A topology from itself or from its configuration."""
+    if topology is None:
+        return None
+    if isinstance(topology, Mapping):
+        if "class_name" in topology:
+            return _resolved(
+                keras.saving.deserialize_keras_object(topology), owner
+            )
+        return {
+            name: _resolved(each, owner) for name, each in topology.items()
+        }
+    if isinstance(topology, Sequence) and not isinstance(topology, str):
+        return [_resolved(each, owner) for each in topology]
+    if not callable(topology):
+        raise ValueError(
+            f"{owner} expects `topology` to be a topology object or a "
+            "function of shape and rng that returns a mask. "
+            f"Received: topology={topology!r}"
+        )
+    registered = topology
+    if not inspect.isfunction(topology):
+        registered = type(topology)
+    found = keras.saving.get_registered_object(
+        keras.saving.get_registered_name(registered)
+    )
+    if found is not registered:
+        raise ValueError(
+            f"{owner} expects `topology` to be registered, so that the layer "
+            "can be saved: decorate it with "
+            "`@keras.saving.register_keras_serializable(package=...)`. "
+            f"Received: topology={topology!r}"
+        )
+    return topology
+
+
+def _checked(mask, shape, owner, topology):
+    mask = np.asarray(mask)
+    if mask.shape != shape:
+        raise ValueError(
+            f"{owner}: `topology` must return a mask of shape {shape}. "
+            f"Received: shape={mask.shape} from topology={topology}"
+        )
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            f"{owner}: `topology` must return a mask of booleans. "
+            f"Received: dtype={mask.dtype} from topology={topology}"
+        )
+    if not mask.any():
+        raise ValueError(
+            f"{owner}: `topology` must return a mask with at least one "
+            f"connection. Received: none from topology={topology}"
+        )
+    return mask.astype(bool)

@@ -1,0 +1,185 @@
+"""One rewiring of all sparse weights of a model."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn import optimizer_slots
+from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.sparse_layers import sparse_layers
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelRewiring:
+    """What a rewiring did to a model.
+
+    Args:
+        connections_moved: Integer, new connections in all weights.
+        rewire_rate: Float, the rate it was made with.
+        by_weight: Dict from a weight's path to its connections moved.
+    """
+
+    connections_moved: int
+    rewire_rate: float
+    by_weight: dict
+
+
+def rewire(
+    model,
+    optimizer,
+    rewire_rate,
+    rule="st_rnn",
+    layers=None,
+    new_slots="fresh",
+    epoch=None,
+):
+    """Rewires a model once: drops connections and grows as many.
+
+    For hand-written training loops; in `fit`, `SETCallback` does this. Weights
+    that are not trainable are left alone. If anything is wrong, nothing is
+    changed.
+
+    Args:
+        model: Built Keras model, or layer.
+        optimizer: The Keras optimizer that trains it: slots of dropped and new
+            connections are started anew. `None` means the optimizer that the
+            model is compiled with.
+        rewire_rate: Float in `[0, 1]`, the fraction ζ of each group's
+            connections that is dropped.
+        rule: `"st_rnn"`, `"set"`, or a `keras_sparse_rnn.rewiring.RewiringRule`.
+            Its schedule is not used: `rewire_rate` is the present rate.
+            Defaults to `"st_rnn"`.
+        layers: List of layers or of their names, to which to keep. Defaults to
+            `None`, all.
+        new_slots: String, how optimizer slots of new connections start:
+            `"fresh"`, as in a fresh optimizer, or `"survivors_mean"`, where
+            second moments start at the mean of the group's survivors.
+            Defaults to `"fresh"`.
+        epoch: Integer, the epoch that begins, noted with the weights. Defaults
+            to `None`.
+
+    Returns:
+        A `ModelRewiring`.
+
+    Raises:
+        ValueError: If the model is not built or has no sparse layer, there is
+            no optimizer or one that is not supported, an argument is out of
+            range, or a weight is NaN.
+
+    Example:
+
+    ```python
+    for epoch in range(10):
+        if epoch:
+            ksr.rewire(model, optimizer, 0.2 * (1 + math.cos(math.pi * epoch / 10)))
+        for x, y in batches:
+            train_step(x, y)
+    ```
+    """
+    rule = rules.get(rule)
+    check_rewire_rate(rewire_rate)
+    check_new_slots(new_slots)
+    check_has_sparse_layers(model)
+    if not all(layer.built for layer in sparse_layers(model)):
+        raise ValueError(
+            "The model must be built before it is rewired: call it once, or "
+            f"`model.build(input_shape)`. Received: model={model.name!r}, "
+            "not built"
+        )
+    if optimizer is None:
+        optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        raise ValueError(
+            "Rewiring needs the optimizer that trains the model: compile the "
+            f"model, or pass it. Received: optimizer=None, "
+            f"model={model.name!r}, not compiled"
+        )
+    optimizer_slots.check_supported(optimizer)
+    weights = [
+        weight
+        for weight in sparse_weights(model, layers)
+        if weight.trainable
+    ]
+    for weight in weights:
+        optimizer_slots.slots_of(optimizer, weight.value)
+
+    decided = [_decide(weight, rewire_rate, rule) for weight in weights]
+
+    step = int(ops.convert_to_numpy(optimizer.iterations))
+    for weight, rewiring in zip(weights, decided, strict=True):
+        weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
+        optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
+    moved = {
+        weight.path: rewiring.connections_moved
+        for weight, rewiring in zip(weights, decided, strict=True)
+    }
+    return ModelRewiring(sum(moved.values()), float(rewire_rate), moved)
+
+
+def exploration_rate(weights):
+    """Share of the places of all weights that were connections at any time.
+
+    Args:
+        weights: List of `SparseWeight`s.
+
+    Returns:
+        Float in `(0, 1]`.
+
+    Reference:
+        - Liu et al., Do We Actually Need Dense Over-Parameterization?, ICML
+          2021: the in-time over-parameterization rate R_s
+    """
+    return sum(weight.ever_active for weight in weights) / sum(
+        weight.total for weight in weights
+    )
+
+
+def check_rewire_rate(rewire_rate):
+    """Raises `ValueError` unless the rewire rate is a number in `[0, 1]`."""
+    if isinstance(rewire_rate, bool) or not 0 <= rewire_rate <= 1:
+        raise ValueError(
+            f"`rewire_rate` must be in [0, 1]. "
+            f"Received: rewire_rate={rewire_rate}"
+        )
+
+
+def check_new_slots(new_slots):
+    """Raises `ValueError` unless `new_slots` is a known policy."""
+    if new_slots not in optimizer_slots.NEW_SLOTS:
+        raise ValueError(
+            f"`new_slots` must be one of {optimizer_slots.NEW_SLOTS}. "
+            f"Received: new_slots={new_slots!r}"
+        )
+
+
+def check_has_sparse_layers(model):
+    """Raises `ValueError` if a model has no sparse layer."""
+    if not isinstance(model, keras.Layer):
+        raise ValueError(
+            f"Expected a Keras model or layer. Received: model={model!r}"
+        )
+    if not sparse_layers(model):
+        raise ValueError(
+            f"The model '{model.name}' has no sparse layer, such as "
+            "`SparseLSTM` or `SparseEmbedding`, so there is nothing to "
+            f"rewire. Received: model={model.name!r}"
+        )
+
+
+def _decide(weight, rewire_rate, rule):
+    try:
+        return rules.rewire(
+            ops.convert_to_numpy(weight.value),
+            ops.convert_to_numpy(weight.mask),
+            weight.groups,
+            rewire_rate,
+            rule,
+            weight.random_generator(),
+            weight.keep_diagonal,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"'{weight.path}' was not rewired, nor any other weight. {error}"
+        ) from None

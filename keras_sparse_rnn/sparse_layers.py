@@ -1,0 +1,69 @@
+"""Finding the sparse layers and weights of a model."""
+
+from keras_sparse_rnn import keras_internals
+
+
+def sparse_layers(model):
+    """Layers and cells that own sparse weights, each once, built or not.
+
+    Args:
+        model: Keras model or layer, of any nesting.
+
+    Returns:
+        List of layers.
+    """
+    return [
+        layer
+        for layer in keras_internals.flatten_layers(model)
+        if getattr(layer, "sparse_names", None)
+    ]
+
+
+def sparse_weights(model, layers=None):
+    """Sparse weights of a model, each once, in the order of its layers.
+
+    Args:
+        model: Keras model or layer, of any nesting.
+        layers: List of layers or of names of layers, to which to keep; a
+            wrapper or nested model stands for what is inside. `None` means
+            all. Defaults to `None`.
+
+    Returns:
+        List of `SparseWeight`s. Layers that are not built have none yet.
+
+    Raises:
+        ValueError: If a name in `layers` is none of the model's, or nothing
+            sparse is in what it names.
+    """
+    if layers is None:
+        chosen = sparse_layers(model)
+    else:
+        chosen = []
+        for layer in _named(model, layers):
+            inside = sparse_layers(layer)
+            if not inside:
+                raise ValueError(
+                    f"`layers` must name layers with sparse weights. "
+                    f"Received: layers={layer.name!r} in {layers}"
+                )
+            chosen += inside
+    weights = {}
+    for layer in chosen:
+        for weight in layer.sparse_weights:
+            weights.setdefault(id(weight.value), weight)
+    return list(weights.values())
+
+
+def _named(model, layers):
+    if isinstance(layers, str) or not isinstance(layers, (list, tuple)):
+        layers = [layers]
+    inside = keras_internals.flatten_layers(model)
+    for layer in layers:
+        found = [each for each in inside if layer in (each, each.name)]
+        if not found:
+            names = [each.name for each in sparse_layers(model)]
+            raise ValueError(
+                f"`layers` must be layers of '{model.name}', or names such as "
+                f"{names}. Received: layers={layer!r}"
+            )
+        yield from found

@@ -1,0 +1,328 @@
+"""The one place where a weight and its mask meet."""
+
+import zlib
+
+import keras
+import numpy as np
+from keras import ops
+
+# Places in the vector of integers that is kept with each mask.
+_KEY = slice(0, 2)
+_REWIRINGS, _LAST_STEP, _LAST_EPOCH = 2, 3, 4
+
+
+class SparseWeight:
+    """A weight matrix of a layer, its mask, and what is counted in it.
+
+    All state lives in variables of the layer, so this object is only a way to
+    look at them and can be made anew at any time: `layer.sparse_weights` does.
+
+    Args:
+        layer: The built layer that owns the weight.
+        name: String, the weight's name, for instance `"kernel"`.
+        groups: Tuple of `keras_sparse_rnn.topology.Group`s.
+        keep_diagonal: Boolean, whether rewiring leaves the diagonal alone.
+            Defaults to `False`.
+
+    Example:
+
+    >>> for weight in layer.sparse_weights:
+    ...     print(weight.path, weight.active, weight.total, weight.sparsity)
+    """
+
+    def __init__(self, layer, name, groups, keep_diagonal=False):
+        self.layer = layer
+        self.name = name
+        self.groups = groups
+        self.keep_diagonal = keep_diagonal
+
+    @property
+    def value(self):
+        """`keras.Variable`, float, 0 wherever the mask is `False`."""
+        return getattr(self.layer, f"_{self.name}")
+
+    @property
+    def mask(self):
+        """`keras.Variable`, boolean, of the weight's shape."""
+        return getattr(self.layer, f"{self.name}_mask")
+
+    @property
+    def path(self):
+        """String, the path of the weight in its model."""
+        return self.value.path
+
+    @property
+    def shape(self):
+        """Tuple of integers, the shape of the packed matrix."""
+        return tuple(self.value.shape)
+
+    @property
+    def trainable(self):
+        """Boolean. A weight that is not trained is not rewired either."""
+        return self.value.trainable
+
+    @property
+    def total(self):
+        """Integer, the number of places."""
+        return int(np.prod(self.shape))
+
+    @property
+    def active(self):
+        """Integer, the number of weights that are connections."""
+        return int(np.count_nonzero(ops.convert_to_numpy(self.mask)))
+
+    @property
+    def sparsity(self):
+        """Float, the share of places that are empty."""
+        return 1 - self.active / self.total
+
+    @property
+    def rewirings(self):
+        """Integer, how often the weight was rewired."""
+        return int(self._record()[_REWIRINGS])
+
+    @property
+    def last_step(self):
+        """Integer, the optimizer's step at the last rewiring, or -1."""
+        return int(self._record()[_LAST_STEP])
+
+    @property
+    def last_epoch(self):
+        """Integer, the epoch before which it was last rewired, or -1."""
+        return int(self._record()[_LAST_EPOCH])
+
+    @property
+    def rewire_rate(self):
+        """Float, the rewire rate of the last rewiring."""
+        return float(ops.convert_to_numpy(self._variable("rewire_rate"))[0])
+
+    @property
+    def ever_active(self):
+        """Integer, how many places were connections at any time."""
+        bits = ops.convert_to_numpy(self._variable("ever_active"))
+        return int(np.unpackbits(bits).sum())
+
+    def effective_value(self):
+        """The weight that the layer computes with, a tensor."""
+        return masked(self.value, self.mask)
+
+    def enforce_mask(self):
+        """Sets the weight to 0 wherever it is not a connection.
+
+        Weights that come from outside, as those of a dense checkpoint, are
+        brought back to the package's invariant. The layer's output does not
+        change: it computes with the masked weight in any case.
+        """
+        value = ops.convert_to_numpy(self.value)
+        stray = (value != 0) & ~ops.convert_to_numpy(self.mask)
+        if stray.any():
+            self.value.assign(np.where(stray, 0, value))
+
+    def assign_mask(self, mask):
+        """Sets the mask, and the weight to 0 where it is now empty.
+
+        Args:
+            mask: Boolean array of the weight's shape.
+        """
+        if tuple(mask.shape) != self.shape:
+            raise ValueError(
+                f"The mask of '{self.path}' must have the shape {self.shape}. "
+                f"Received: mask.shape={tuple(mask.shape)}"
+            )
+        self.mask.assign(mask)
+        self._note_active(np.flatnonzero(mask))
+        self.enforce_mask()
+
+    def random_generator(self):
+        """`numpy.random.Generator` of the next rewiring.
+
+        It depends on the weight's key and on how often the weight was rewired,
+        both saved with the weight, so that it is the same in every process.
+        """
+        record = self._record()
+        return _generator(record[_KEY], record[_REWIRINGS] + 1)
+
+    def assign_rewiring(self, rewiring, rewire_rate, step=-1, epoch=None):
+        """Takes over what a rewiring decided.
+
+        Args:
+            rewiring: `keras_sparse_rnn.rewiring.Rewiring`.
+            rewire_rate: Float, the rate it was made with.
+            step: Integer, the optimizer's step, or -1. Defaults to `-1`.
+            epoch: Integer, the epoch that begins, or `None` to leave the last
+                one noted. Defaults to `None`.
+        """
+        if len(rewiring.dropped) or len(rewiring.grown):
+            self.value.assign(rewiring.weight)
+            self.mask.assign(rewiring.mask)
+            self._note_active(rewiring.grown)
+        record = self._record().copy()
+        record[_REWIRINGS] += 1
+        record[_LAST_STEP] = step
+        if epoch is not None:
+            record[_LAST_EPOCH] = epoch
+        self._variable("rewiring").assign(record)
+        self._variable("rewire_rate").assign(
+            np.array([rewire_rate], np.float32)
+        )
+
+    def _variable(self, suffix):
+        return getattr(self.layer, f"{self.name}_{suffix}")
+
+    def _record(self):
+        return ops.convert_to_numpy(self._variable("rewiring"))
+
+    def _note_active(self, places):
+        variable = self._variable("ever_active")
+        bits = ops.convert_to_numpy(variable).copy()
+        np.bitwise_or.at(bits, places >> 3, _bit(places))
+        variable.assign(bits)
+
+    def __repr__(self):
+        return (
+            f"<SparseWeight path={self.path}, shape={self.shape}, "
+            f"active={self.active}, total={self.total}, "
+            f"sparsity={self.sparsity:.4f}>"
+        )
+
+
+def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
+    """Adds a weight to a layer together with its mask and its record.
+
+    Args:
+        layer: The layer that is being built.
+        add_weight: The `add_weight` of the layer's Keras class.
+        name: String, the weight's name.
+        mask: Boolean array of the weight's shape.
+        key: Integer array of two, the weight's key.
+        rescale: Boolean, whether initial weights are scaled up to the fan-in
+            that is left.
+        **arguments: Further arguments of `add_weight` for the weight.
+
+    Returns:
+        The weight's `keras.Variable`.
+    """
+    kept = {"trainable": False, "aggregation": "none", "autocast": False}
+
+    def keep(suffix, value):
+        variable = layer.add_weight(
+            name=f"{name}_{suffix}",
+            shape=value.shape,
+            dtype=value.dtype.name,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(
+                value, dtype=dtype
+            ),
+            **kept,
+        )
+        setattr(layer, f"{name}_{suffix}", variable)
+        return variable
+
+    mask_variable = keep("mask", mask)
+    keep("ever_active", np.packbits(mask))
+    keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
+    keep("rewire_rate", np.zeros(1, np.float32))
+
+    arguments["initializer"] = _MaskedInitializer(
+        keras.initializers.get(arguments["initializer"]), mask, rescale
+    )
+    for kind, get, wrapper in (
+        ("regularizer", keras.regularizers.get, _MaskedRegularizer),
+        ("constraint", keras.constraints.get, _MaskedConstraint),
+    ):
+        if arguments.get(kind) is not None:
+            arguments[kind] = wrapper(get(arguments[kind]), mask_variable)
+    return add_weight(name=name, shape=mask.shape, **arguments)
+
+
+def is_kept_with_mask(layer, variable):
+    """Whether a layer's own variable belongs to a mask and not to Keras."""
+    return any(
+        variable is getattr(layer, f"{name}_{suffix}", None)
+        for name in layer.sparse_names
+        for suffix in ("mask", "ever_active", "rewiring", "rewire_rate")
+    )
+
+
+def masked(weight, mask):
+    """The weight where there is a connection, 0 elsewhere.
+
+    A selection, not a product: it gives 0 where a product gives NaN for an
+    infinite weight, and it is exact in every precision.
+    """
+    return ops.where(mask, weight, 0)
+
+
+def weight_key(topology_seed, place):
+    """The key of a weight's random numbers.
+
+    Args:
+        topology_seed: Integer of at least 0.
+        place: String, the weight's place in its layer. Names of layers are
+            no part of it: they change from process to process.
+
+    Returns:
+        Array of two `int32`.
+    """
+    sequence = np.random.SeedSequence(
+        [topology_seed, zlib.crc32(place.encode())]
+    )
+    return sequence.generate_state(2, np.uint32).view(np.int32)
+
+
+def topology_generator(key):
+    """`numpy.random.Generator` that draws the topology at the start."""
+    return _generator(key, 0)
+
+
+def _generator(key, rewirings):
+    low, high = (int(half) for half in np.asarray(key).view(np.uint32))
+    return np.random.Generator(
+        np.random.Philox(key=[low | high << 32, int(rewirings)])
+    )
+
+
+def _bit(places):
+    """The bit of each place in its byte, as `numpy.packbits` orders them."""
+    return (128 >> (places & 7)).astype(np.uint8)
+
+
+class _MaskedInitializer(keras.initializers.Initializer):
+    def __init__(self, initializer, mask, rescale):
+        self.initializer = initializer
+        self.mask = mask
+        self.rescale = rescale
+
+    def __call__(self, shape, dtype=None):
+        value = self.initializer(shape, dtype=dtype)
+        if self.rescale:
+            fan_in = np.maximum(self.mask.sum(axis=0), 1)
+            value = value * ops.convert_to_tensor(
+                np.sqrt(len(self.mask) / fan_in), dtype=value.dtype
+            )
+        return masked(value, self.mask)
+
+
+class _MaskedRegularizer(keras.regularizers.Regularizer):
+    """A user's regularizer on the effective weight.
+
+    On the raw one it would send gradients to empty places:
+    `OrthogonalRegularizer` does.
+    """
+
+    def __init__(self, regularizer, mask):
+        self.regularizer = regularizer
+        self.mask = mask
+
+    def __call__(self, weight):
+        return self.regularizer(masked(weight, self.mask))
+
+
+class _MaskedConstraint(keras.constraints.Constraint):
+    """A user's constraint, after which empty places are 0 again."""
+
+    def __init__(self, constraint, mask):
+        self.constraint = constraint
+        self.mask = mask
+
+    def __call__(self, weight):
+        return masked(self.constraint(weight), self.mask)

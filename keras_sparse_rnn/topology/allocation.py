@@ -1,0 +1,133 @@
+"""Allocation: how a global budget is shared among matrices."""
+
+import math
+
+import numpy as np
+
+from keras_sparse_rnn.topology.counted_topology import nearest_integer
+
+
+def _uniform(shape):
+    return math.prod(shape)
+
+
+def _erdos_renyi(shape):
+    inputs, outputs = shape[-2:]
+    return math.prod(shape) * (inputs + outputs) / (inputs * outputs)
+
+
+def _erdos_renyi_kernel(shape):
+    return float(sum(shape))
+
+
+_WEIGHTS = {
+    "uniform": _uniform,
+    "erdos_renyi": _erdos_renyi,
+    "erdos_renyi_kernel": _erdos_renyi_kernel,
+}
+_ALIASES = {"er": "erdos_renyi", "erk": "erdos_renyi_kernel"}
+
+
+def allocate(shapes, sparsity, method="uniform"):
+    """Shares a budget of connections among matrices so that the sum is exact.
+
+    Each matrix asks for connections in proportion to a weight: its size
+    (uniform), `size * (inputs + outputs) / (inputs * outputs)` (Erdős–Rényi)
+    or the sum of its dimensions (Erdős–Rényi kernel, the same for matrices).
+    A matrix that is full passes the rest of its share on to the others.
+
+    Args:
+        shapes: List of shapes, tuples of at least two integers.
+        sparsity: Float in `[0, 1)`, of all places together.
+        method: String, one of `"uniform"`, `"erdos_renyi"` (or `"er"`) and
+            `"erdos_renyi_kernel"` (or `"erk"`). Defaults to `"uniform"`.
+
+    Returns:
+        A list of integers, the connections of each matrix: at least one each,
+        at most its size, together the nearest integer to
+        `(1 - sparsity) * places`.
+
+    Raises:
+        ValueError: If an argument is out of range, or the budget is below one
+            connection per matrix.
+
+    Example:
+
+    >>> allocate([(10, 10), (100, 10)], sparsity=0.9)
+    [10, 100]
+    >>> allocate([(10, 10), (100, 10)], sparsity=0.9, method="er")
+    [17, 93]
+
+    Reference:
+        - Evci et al., Rigging the Lottery, ICML 2020, section 3 (1)
+        - Mocanu et al., Nature Communications 9:2383, 2018
+    """
+    weight_of = _WEIGHTS.get(_ALIASES.get(method, method))
+    if weight_of is None:
+        raise ValueError(
+            f"`method` must be one of {[*_WEIGHTS, *_ALIASES]}. "
+            f"Received: method={method!r}"
+        )
+    if not 0 <= sparsity < 1:
+        raise ValueError(
+            f"`sparsity` must be in [0, 1). Received: sparsity={sparsity}"
+        )
+    shapes = [tuple(shape) for shape in shapes]
+    if not shapes or any(
+        len(shape) < 2 or min(shape) < 1 for shape in shapes
+    ):
+        raise ValueError(
+            "`shapes` must be a list of shapes with at least two dimensions, "
+            f"each at least 1. Received: shapes={shapes}"
+        )
+    sizes = np.array([math.prod(shape) for shape in shapes], dtype=np.int64)
+    budget = nearest_integer((1 - sparsity) * int(sizes.sum()))
+    if budget < len(shapes):
+        raise ValueError(
+            "The budget must be at least one connection per matrix: "
+            f"sparsity={sparsity} leaves {budget} connections for "
+            f"{len(shapes)} matrices. Received: sparsity={sparsity}"
+        )
+    shares = _saturated_shares(
+        np.array([weight_of(shape) for shape in shapes], dtype=np.float64),
+        sizes,
+        budget,
+    )
+    return _rounded_to(budget, shares, sizes)
+
+
+def _saturated_shares(weights, sizes, budget):
+    """Shares in proportion to `weights`, held between 1 and the size."""
+    shares = np.empty(len(sizes))
+    open_ = np.ones(len(sizes), bool)
+    left = float(budget)
+    while open_.any():
+        shares[open_] = weights[open_] * (left / weights[open_].sum())
+        over = open_ & (shares >= sizes)
+        under = open_ & (shares < 1)
+        # What full matrices give back can lift those below one, and the other
+        # way round, so the larger correction is made first.
+        surplus = (shares - sizes)[over].sum()
+        deficit = (1 - shares)[under].sum()
+        settled = over if over.any() and surplus >= deficit else under
+        if not settled.any():
+            break
+        shares[settled] = np.where(over, sizes, 1)[settled]
+        left -= shares[settled].sum()
+        open_ &= ~settled
+    return shares
+
+
+def _rounded_to(total, shares, sizes):
+    """Integers next to `shares` whose sum is `total`: largest remainders."""
+    counts = np.clip(np.floor(shares), 1, sizes).astype(np.int64)
+    missing = total - int(counts.sum())
+    step = 1 if missing > 0 else -1
+    # Ties go to the earlier matrix.
+    order = np.argsort(-step * (shares - counts), kind="stable")
+    while missing:
+        for index in order:
+            if missing and 1 <= counts[index] + step <= sizes[index]:
+                counts[index] += step
+                missing -= step
+    return counts.tolist()

@@ -1,0 +1,29 @@
+"""A given number of connections."""
+
+from keras_sparse_rnn.topology.counted_topology import CountedTopology
+
+
+class FixedCount(CountedTopology):
+    """A given number of connections, at random.
+
+    Args:
+        count: Integer above 0, the number of connections. A value above the
+            number of places fills the matrix.
+
+    Raises:
+        ValueError: If `count` is not an integer above 0.
+    """
+
+    def __init__(self, count):
+        if count != int(count) or count < 1:
+            raise ValueError(
+                "`count` must be an integer above 0. "
+                f"Received: count={count}"
+            )
+        self.count = int(count)
+
+    def requested(self, shape):
+        return self.count
+
+    def get_config(self):
+        return {"count": self.count}
