@@ -180,8 +180,8 @@ def read_docstrings(
 
     Returns:
         Tuple `(train, test, versions)`: two dictionaries that map each package
-        to its list of texts, and a string that names the packages with their
-        versions.
+        to its list of `(text, file)`, both strings, and a string that names
+        the packages with their versions.
 
     Raises:
         ValueError: If a package has no source files or too few docstrings.
@@ -209,7 +209,7 @@ def read_docstrings(
 
 
 def _take(paths, size, min_words, seen):
-    """Takes `size` unseen texts from the next files of an iterator."""
+    """Takes `size` unseen texts with their files, from an iterator."""
     texts = []
     while len(texts) < size:
         path = next(paths, None)
@@ -219,7 +219,7 @@ def _take(paths, size, min_words, seen):
             key = text.casefold()
             if key not in seen:
                 seen.add(key)
-                texts.append(text)
+                texts.append((text, str(path)))
     # What the last file has beyond `size` stays in `seen`, so that it comes
     # into no other part either.
     return texts[:size]

@@ -28,14 +28,15 @@ import keras
 import tensorflow as tf
 from absl import app
 from absl import flags
+from absl import logging
 from text_data import DATASETS
 from text_data import limit_train
 from text_data import load_text
-from text_data import stratified_split
 from text_pipeline import ShuffledBatches
 from text_pipeline import TextClassifier
 from text_pipeline import TextVectorizer
 from text_pipeline import build_vocabulary
+from text_split import stratified_split
 from training_record import EpochRecord
 from training_record import EpochTimer
 from training_record import read_history
@@ -48,7 +49,7 @@ import keras_sparse_rnn as ksr
 # polarity, which take those of Yelp, and no epochs. `csv` and `docstrings` are
 # not in it.
 SETTINGS = {
-    "docstrings": (64, 0.001, 0.5, 10, 8),
+    "docstrings": (64, 0.001, 0.5, 10, 6),
     "imdb": (256, 0.0005, 0.4, 10, 10),
     "ag_news": (64, 0.01, 0.2, 20, 10),
     "csv": (64, 0.001, 0.5, 10, 10),
@@ -71,7 +72,7 @@ LAYERS = {
 }
 # Flags that say where to write and how much to do besides, not what to train.
 # A run may be resumed with others than it began with.
-FREE_FLAGS = ("output_dir", "log_dir", "resume", "compare_dense")
+FREE_FLAGS = ("output_dir", "resume", "compare_dense")
 
 FLAGS = flags.FLAGS
 # Not an enum: `load_text` has a better message.
@@ -134,6 +135,8 @@ flags.DEFINE_bool(
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
+    if FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)
     data = load_text(
         FLAGS.dataset,
         FLAGS.data_dir,
@@ -158,7 +161,10 @@ def main(argv):
 
     # The vocabulary comes from the texts that are trained on, no others.
     trained, validated = stratified_split(
-        data.train_labels, FLAGS.validation_fraction, FLAGS.seed
+        data.train_labels,
+        FLAGS.validation_fraction,
+        FLAGS.seed,
+        data.train_groups,
     )
     vocabulary = build_vocabulary(
         [data.train_texts[i] for i in trained], FLAGS.vocabulary_size

@@ -19,6 +19,7 @@ from text_files import read_columns
 from text_files import read_rows
 from text_files import read_text
 from text_files import shown
+from text_split import stratified_split
 
 # Sets that are distributed as a table, or easily made into one. They share
 # the loader of `csv`; the name only selects the settings of the paper.
@@ -46,6 +47,10 @@ class TextData:
         label_names: Tuple of strings.
         description: String, one line for people: what was read, and whether
             it is all of it.
+        train_groups: Integer array of shape `(len(train_texts),)` that tells
+            which training texts belong together, as those of one file do: a
+            validation part should have all of a group or nothing. Defaults to
+            `None`: each text stands for itself.
     """
 
     name: str
@@ -55,6 +60,7 @@ class TextData:
     test_labels: np.ndarray
     label_names: tuple
     description: str
+    train_groups: np.ndarray | None = None
 
 
 def load_text(
@@ -135,11 +141,13 @@ def load_docstrings(train_size=1000, test_size=250):
     names = tuple(train)
     parts = []
     for part in (train, test):
-        texts = [text for name in names for text in part[name]]
+        texts = [text for name in names for text, _ in part[name]]
         sizes = [len(part[name]) for name in names]
         parts += [texts, np.repeat(np.arange(len(names)), sizes)]
-    return _text_data(
-        "docstrings", *parts, names, f"docstrings of {versions}"
+    data = _text_data("docstrings", *parts, names, f"docstrings of {versions}")
+    files = [path for name in names for _, path in train[name]]
+    return dataclasses.replace(
+        data, train_groups=np.unique(files, return_inverse=True)[1]
     )
 
 
@@ -222,9 +230,8 @@ def load_ag_news(data_dir):
     train_file = find("train.csv", "train_subset.csv")
     test_file = find("test.csv")
     classes_file = find("classes.txt")
-    label_names = tuple(
-        line.strip() for line in read_text(classes_file).split("\n") if line.strip()
-    )
+    lines = map(str.strip, read_text(classes_file).splitlines())
+    label_names = tuple(filter(None, lines))
     parts = []
     for path in (train_file, test_file):
         texts, labels = [], []
@@ -319,44 +326,6 @@ def load_csv(
     )
 
 
-def stratified_split(labels, fraction, seed):
-    """Draws the same share of every label, at least one example of each.
-
-    Args:
-        labels: Integer array of shape `(n,)`.
-        fraction: Float between 0 and 1, the share to draw.
-        seed: Integer.
-
-    Returns:
-        Tuple `(rest, drawn)` of sorted index arrays. Together they hold every
-        index once.
-
-    Raises:
-        ValueError: If the fraction is out of range, or a label has only one
-            example and could not be in both parts.
-    """
-    if not 0 < fraction < 1:
-        raise ValueError(
-            "`fraction` must be between 0 and 1, both excluded. "
-            f"Received: fraction={fraction}"
-        )
-    labels = np.asarray(labels)
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for label in np.unique(labels):
-        places = np.flatnonzero(labels == label)
-        if len(places) < 2:
-            raise ValueError(
-                "A split expects at least two examples of each label. "
-                f"Received: label={label} with {len(places)} example"
-            )
-        count = round(fraction * len(places))
-        count = min(max(count, 1), len(places) - 1)
-        drawn.append(rng.permutation(places)[:count])
-    drawn = np.sort(np.concatenate(drawn))
-    return np.setdiff1d(np.arange(len(labels)), drawn), drawn
-
-
 def limit_train(data, size, seed):
     """Keeps a stratified part of the training texts, for quick tries.
 
@@ -372,9 +341,12 @@ def limit_train(data, size, seed):
     total = len(data.train_texts)
     if size >= total:
         return data
+    # Groups do not matter here: all that is kept is training data.
     _, kept = stratified_split(data.train_labels, size / total, seed)
+    groups = data.train_groups
     return dataclasses.replace(
         data,
+        train_groups=None if groups is None else groups[kept],
         train_texts=[data.train_texts[i] for i in kept],
         train_labels=data.train_labels[kept],
         description=f"{data.description}; {len(kept):,} of {total:,} used",

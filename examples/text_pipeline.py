@@ -117,7 +117,7 @@ class TextVectorizer(tf.Module):
         # `to_tensor` pads on the right. Each row's words are reversed, and
         # then the whole rows: the words stand in order again, at the end.
         lengths = ids.row_lengths()
-        ids = ids.to_tensor(PADDING_ID, (None, self.sequence_length))
+        ids = ids.to_tensor(PADDING_ID, shape=(None, self.sequence_length))
         ids = tf.reverse(tf.reverse_sequence(ids, lengths, seq_axis=1), [1])
         return tf.cast(ids, "int32")
 
@@ -155,7 +155,8 @@ class TextClassifier(tf.Module):
         self.weights = [variable.value for variable in model.variables]
 
         @tf.function(
-            input_signature=[tf.TensorSpec((None,), tf.string, "text")]
+            input_signature=[tf.TensorSpec((None,), tf.string, "text")],
+            autograph=False,
         )
         def classify(text):
             probabilities = model(self.vectorizer(text), training=False)

@@ -11,9 +11,19 @@ def flatten_layers(layer):
     """The layer and everything inside it, cells too, each once.
 
     Public `model.layers` stops at a model's direct layers and does not show
-    the cell inside an `RNN`.
+    the cell inside an `RNN`. The order is that of reading: outer before inner,
+    first before last.
     """
-    return layer._flatten_layers()
+    found = {}
+
+    def visit(each):
+        if id(each) not in found:
+            found[id(each)] = each
+            for inner in each._layers:
+                visit(inner)
+
+    visit(layer)
+    return list(found.values())
 
 
 def own_variables(layer):

@@ -118,19 +118,26 @@ class SparseWeight:
         if stray.any():
             self.value.assign(np.where(stray, 0, value))
 
-    def assign_mask(self, mask):
-        """Sets the mask, and the weight to 0 where it is now empty.
+    def start_with(self, mask):
+        """Sets the topology at the start, in place of the one drawn.
+
+        The weight becomes 0 where there is no connection, and the places that
+        were ever active are those of the mask.
 
         Args:
             mask: Boolean array of the weight's shape.
+
+        Raises:
+            ValueError: If the mask has another shape.
         """
-        if tuple(mask.shape) != self.shape:
+        mask = np.asarray(mask, bool)
+        if mask.shape != self.shape:
             raise ValueError(
                 f"The mask of '{self.path}' must have the shape {self.shape}. "
-                f"Received: mask.shape={tuple(mask.shape)}"
+                f"Received: mask.shape={mask.shape}"
             )
         self.mask.assign(mask)
-        self._note_active(np.flatnonzero(mask))
+        self._variable("ever_active").assign(np.packbits(mask))
         self.enforce_mask()
 
     def random_generator(self):

@@ -1,0 +1,96 @@
+"""Pictures of masks, with matplotlib."""
+
+import numpy as np
+from keras import ops
+
+from keras_sparse_rnn.analysis.degrees import degrees
+from keras_sparse_rnn.analysis.degrees import density_image
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+
+def plot_masks(layer):
+    """Draws the connectivity of each gate, and the degree distributions.
+
+    A row per sparse weight: an image per gate, white where nothing is
+    connected, then the distributions of the connections that leave an input
+    and that reach an output. Masks larger than the picture are averaged over
+    blocks.
+
+    Args:
+        layer: Built layer or model with sparse weights.
+
+    Returns:
+        A `matplotlib.figure.Figure`, not tied to a window: save it by
+        `figure.savefig(path)`.
+
+    Raises:
+        ImportError: If matplotlib is not installed.
+        ValueError: If the layer has no sparse weights, or is not built.
+
+    Example:
+
+    ```python
+    ksr.plot_masks(model.layers[1]).savefig("masks.png")
+    ```
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "`plot_masks` needs matplotlib: "
+            "`pip install keras_sparse_rnn[plots]`."
+        ) from error
+    weights = sparse_weights(layer)
+    if not weights:
+        raise ValueError(
+            "Expected a built layer or model with sparse weights. "
+            f"Received: layer={layer.name!r}"
+        )
+    images = max(len(weight.groups) for weight in weights)
+    figure = Figure(
+        figsize=(2.6 * (images + 2), 2.9 * len(weights)),
+        layout="constrained",
+    )
+    axes = figure.subplots(len(weights), images + 2, squeeze=False)
+    for row, weight in zip(axes, weights, strict=True):
+        mask = ops.convert_to_numpy(weight.mask)
+        for axis, group in zip(row[:images], weight.groups, strict=False):
+            _draw_mask(axis, group.view(mask)[:, 0, :], group.name)
+        for axis in row[len(weight.groups) : images]:
+            axis.set_axis_off()
+        row[0].set_ylabel(f"{_short(weight.path)}\ninput")
+        leaving, reaching = degrees(mask)
+        _draw_degrees(row[-2], leaving, "connections per input")
+        _draw_degrees(row[-1], reaching, "connections per output")
+    return figure
+
+
+def _draw_mask(axis, mask, gate):
+    inputs, outputs = mask.shape
+    image = density_image(mask)
+    axis.imshow(
+        image,
+        cmap="Greys",
+        vmin=0,
+        vmax=image.max(),
+        aspect="auto",
+        interpolation="nearest",
+        extent=(0, outputs, inputs, 0),
+    )
+    name = "" if gate == "all" else f"gate {gate}, "
+    axis.set_title(f"{name}{mask.mean():.2%}", fontsize="medium")
+    axis.set_xlabel("output")
+
+
+def _draw_degrees(axis, counts, label):
+    low, high = int(counts.min()), int(counts.max())
+    width = max(1, -(-(high - low + 1) // 40))
+    edges = np.arange(low, high + width + 1, width) - 0.5
+    axis.hist(counts, bins=edges, color="0.4")
+    axis.set_xlabel(label)
+    axis.set_title(f"mean {counts.mean():.1f}", fontsize="medium")
+    axis.set_ylabel("number")
+
+
+def _short(path):
+    return "/".join(path.split("/")[-2:])

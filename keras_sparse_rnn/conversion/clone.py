@@ -1,0 +1,152 @@
+"""Cloning a model with some of its layers, however deep, put into others."""
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn import layers as sparse
+from keras_sparse_rnn.sparse_weight import is_kept_with_mask
+
+SPARSE_CLASSES = {
+    "Dense": sparse.SparseDense,
+    "Embedding": sparse.SparseEmbedding,
+    "GRU": sparse.SparseGRU,
+    "GRUCell": sparse.SparseGRUCell,
+    "LSTM": sparse.SparseLSTM,
+    "LSTMCell": sparse.SparseLSTMCell,
+    "SimpleRNN": sparse.SparseSimpleRNN,
+    "SimpleRNNCell": sparse.SparseSimpleRNNCell,
+}
+
+# Attributes that Keras's recurrent layers and cells take and do not serialise.
+_NOT_IN_CONFIG = (
+    "implementation",
+    "dropout_mask_count",
+    "use_cudnn",
+    "supports_jit",
+)
+
+
+def clone_with(model, convert):
+    """Clones a model or layer, the layers inside converted.
+
+    Args:
+        model: Built Sequential or Functional model, of any nesting, or a
+            layer.
+        convert: Function of a serialised layer, a dict, that returns the
+            serialised layer to put in its place, or `None` to keep it.
+
+    Returns:
+        A model, or layer, of the same names, built, with its own weights.
+
+    Raises:
+        ValueError: If the model is not built, or a subclass of `Model` that
+            cannot be taken apart.
+    """
+    if not model.built:
+        raise ValueError(
+            "The model must be built: call it once, or "
+            f"`model.build(input_shape)`. Received: model={model.name!r}, "
+            "not built"
+        )
+    if not isinstance(model, keras.Model):
+        clone = _clone_layer(model, convert)
+        if not clone.built:
+            clone.build_from_config(model.get_build_config())
+        return clone
+    try:
+        return keras.models.clone_model(
+            model,
+            clone_function=lambda layer: _clone_layer(layer, convert),
+            recursive=True,
+        )
+    except ValueError as error:
+        if "clone_function" not in str(error):
+            raise
+        raise ValueError(
+            "Expected a Sequential or Functional model: the layers of a "
+            "subclassed one cannot be told from outside. Convert its layers "
+            "one by one where it makes them. "
+            f"Received: model={model.name!r} of class {type(model).__name__}"
+        ) from None
+
+
+def copy_state(source, target):
+    """Copies weights, dropout seeds and RNN states between two clones.
+
+    What belongs to masks is left out: the sparse weights of `source` are
+    copied as its layers compute with them, those of `target` are set whole.
+
+    Args:
+        source: Model or layer.
+        target: Its clone, made by `clone_with`.
+    """
+    pairs = list(
+        zip(
+            keras_internals.flatten_layers(source),
+            keras_internals.flatten_layers(target),
+            strict=True,
+        )
+    )
+    for ours, theirs in pairs:
+        for name in _NOT_IN_CONFIG:
+            if hasattr(ours, name) and getattr(theirs, name, None) != getattr(
+                ours, name
+            ):
+                setattr(theirs, name, getattr(ours, name))
+        effective = {
+            id(weight.value): weight.effective_value()
+            for weight in getattr(ours, "sparse_weights", [])
+        }
+        for variable, copy in zip(
+            dense_variables(ours), dense_variables(theirs), strict=True
+        ):
+            copy.assign(effective.get(id(variable), variable))
+        for of in (_generator_states, keras_internals.rnn_states):
+            for state, copy in zip(of(ours), of(theirs), strict=True):
+                copy.assign(ops.convert_to_tensor(state))
+
+
+def dense_variables(layer):
+    """The variables that the layer's plain namesake has too, in its order."""
+    variables = keras_internals.own_variables(layer)
+    if not getattr(layer, "sparse_names", None):
+        return variables
+    return [v for v in variables if not is_kept_with_mask(layer, v)]
+
+
+def _generator_states(layer):
+    return [each.state for each in keras_internals.seed_generators(layer)]
+
+
+def _clone_layer(layer, convert):
+    serialised = keras.saving.serialize_keras_object(layer)
+    converted, changed = _rewritten(serialised, convert)
+    if not changed:
+        return type(layer).from_config(layer.get_config())
+    return keras.saving.deserialize_keras_object(
+        converted, custom_objects={type(layer).__name__: type(layer)}
+    )
+
+
+def _rewritten(node, convert):
+    """A serialised object with the layers in it converted, and whether any."""
+    if isinstance(node, dict):
+        if "class_name" in node and "config" in node:
+            # Shapes are found anew when the clone is built in its place.
+            node = {k: v for k, v in node.items() if k != "build_config"}
+            converted = convert(node)
+            if converted is not None:
+                return converted, True
+        pairs = {k: _rewritten(v, convert) for k, v in node.items()}
+        return (
+            {k: value for k, (value, _) in pairs.items()},
+            any(changed for _, changed in pairs.values()),
+        )
+    if isinstance(node, (list, tuple)):
+        items = [_rewritten(item, convert) for item in node]
+        return (
+            type(node)(value for value, _ in items),
+            any(changed for _, changed in items),
+        )
+    return node, False

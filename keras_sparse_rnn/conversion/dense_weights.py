@@ -1,0 +1,49 @@
+"""Weights of a dense model, from a file into a sparse one."""
+
+import os
+
+from keras_sparse_rnn.conversion.clone import copy_state
+from keras_sparse_rnn.conversion.strip import strip_sparsity
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+
+def load_dense_weights(model, path):
+    """Loads the weights of the dense model of the same architecture.
+
+    Keras names the parts of a weights file by the class of each layer, so that
+    `model.load_weights()` does not find those of an `LSTM` for a `SparseLSTM`.
+    Masks stay as they are; weights are 0 where there is no connection.
+
+    Args:
+        model: Built Sequential or Functional model with sparse layers.
+        path: Path of a `.weights.h5` or `.keras` file that Keras wrote for the
+            model with plain layers in place of the sparse ones.
+
+    Raises:
+        ValueError: If the file does not exist or does not fit the model. The
+            model's weights are unchanged then.
+
+    Example:
+
+    ```python
+    dense.save_weights("dense.weights.h5")
+    ksr.load_dense_weights(sparse, "dense.weights.h5")
+    ```
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise ValueError(
+            "Expected a `.weights.h5` or `.keras` file. "
+            f"Received: path={path!r}, which is no file"
+        )
+    plain = strip_sparsity(model)
+    try:
+        plain.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(
+            f"'{path}' does not fit the dense model of '{model.name}'. "
+            f"{error} Received: path={path!r}"
+        ) from error
+    copy_state(plain, model)
+    for weight in sparse_weights(model):
+        weight.enforce_mask()

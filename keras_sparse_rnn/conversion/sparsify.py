@@ -1,0 +1,246 @@
+"""From plain Keras layers to sparse ones."""
+
+import numpy as np
+from keras import ops
+
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
+from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import copy_state
+from keras_sparse_rnn.conversion.clone import dense_variables
+from keras_sparse_rnn.rewiring.drop import smallest
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+_BY_DEFAULT = {name for name in SPARSE_CLASSES if name != "Dense"}
+
+
+def sparsify(
+    model,
+    sparsity=None,
+    allocation="uniform",
+    settings=None,
+    layers=None,
+    keep="largest",
+    granularity="gate",
+    topology_seed=None,
+):
+    """Returns a sparse version of a built plain Keras model.
+
+    Either a global budget, `sparsity`, is shared among the matrices, or each
+    layer has its own `settings`. Biases stay dense. The result is not
+    compiled; the model that is passed stays as it is.
+
+    Args:
+        model: Built Sequential or Functional model, of any nesting, or a
+            single layer.
+        sparsity: Float in `[0, 1)`, of all converted matrices together.
+        allocation: String, how the budget is shared: `"uniform"`,
+            `"erdos_renyi"` (or `"er"`) or `"erdos_renyi_kernel"` (or
+            `"erk"`), see `keras_sparse_rnn.topology.allocate`. Each gate
+            counts as a matrix unless `granularity="kernel"`. Defaults to
+            `"uniform"`.
+        settings: Dict from a layer's name, as in `model.summary()` or of a
+            layer or cell inside a wrapper, to a dict of the arguments that a
+            sparse layer takes, such as `{"epsilon": 10}`. Give either this or
+            `sparsity`.
+        layers: List of names of layers to convert under the global budget.
+            Defaults to `None`: recurrent layers, cells and embeddings; as in
+            the papers, `Dense` layers only if they are named.
+        keep: String, which weights are kept. `"largest"`: those with the
+            largest |w| of each group; `"drawn"`: those of a topology that is
+            drawn. Defaults to `"largest"`.
+        granularity: String, of the layers under the global budget: `"gate"`,
+            `"kernel"` or `"unit"`, see `SparseLSTM`. Defaults to `"gate"`.
+        topology_seed: Integer of at least 0 for all layers under the global
+            budget. Defaults to `None`, a seed drawn for each.
+
+    Returns:
+        A model, or layer, with the same names, sparse layers in place of
+        plain ones, and weights of its own.
+
+    Raises:
+        ValueError: If the arguments contradict or are out of range, a layer's
+            name is unknown, or the model is not built or cannot be taken
+            apart.
+
+    Example:
+
+    ```python
+    sparse = ksr.sparsify(model, sparsity=0.9, allocation="erk")
+    sparse = ksr.sparsify(model, settings={"lstm": {"epsilon": 10}})
+    ```
+    """
+    if keep not in ("largest", "drawn"):
+        raise ValueError(
+            "`keep` must be 'largest' or 'drawn'. "
+            f"Received: keep={keep!r}"
+        )
+    if (sparsity is None) == (settings is None):
+        raise ValueError(
+            "Expected either `sparsity`, a global budget, or `settings`, a "
+            f"dict per layer. Received: sparsity={sparsity}, "
+            f"settings={settings}"
+        )
+    if settings is not None and layers is not None:
+        raise ValueError(
+            "`layers` goes with the global budget: `settings` names its "
+            f"layers. Received: layers={layers}, settings={settings}"
+        )
+    by_layer = (
+        _from_budget(
+            model, sparsity, allocation, layers, granularity, topology_seed
+        )
+        if settings is None
+        else _from_settings(model, settings)
+    )
+
+    def sparse_namesake(serialised):
+        name = serialised["config"].get("name")
+        if not _is_plain(serialised) or name not in by_layer:
+            return None
+        sparse_class = SPARSE_CLASSES[serialised["class_name"]]
+        return {
+            "module": sparse_class.__module__,
+            "class_name": sparse_class.__name__,
+            "config": {**serialised["config"], **by_layer[name]},
+            "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
+        }
+
+    sparse = clone_with(model, sparse_namesake)
+    copy_state(model, sparse)
+    for weight in sparse_weights(sparse):
+        if keep == "largest":
+            weight.start_with(_largest(weight))
+        weight.enforce_mask()
+    return sparse
+
+
+def _convertible(model):
+    """Layers and cells that can be converted, by name: a layer, not its cell.
+
+    The cell inside an `LSTM` is converted with it.
+    """
+    inside = keras_internals.flatten_layers(model)
+    cells_of_layers = {
+        id(layer.cell)
+        for layer in inside
+        if type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN")
+    }
+    found = {}
+    for layer in inside:
+        kind = type(layer).__name__
+        if (
+            SPARSE_CLASSES.get(kind) in type(layer).__mro__
+            or type(layer).__module__.partition(".")[0] != "keras"
+            or kind not in SPARSE_CLASSES
+            or id(layer) in cells_of_layers
+        ):
+            continue
+        if layer.name in found and found[layer.name] is not layer:
+            raise ValueError(
+                "Layers that are converted need names of their own. "
+                f"Received: two layers named {layer.name!r}"
+            )
+        found[layer.name] = layer
+    return found
+
+
+def _is_plain(serialised):
+    return (
+        serialised.get("module") == "keras.layers"
+        and serialised["class_name"] in SPARSE_CLASSES
+    )
+
+
+def _from_settings(model, settings):
+    convertible = _convertible(model)
+    for name in settings:
+        _check_name(name, convertible, "settings")
+    return {
+        name: dict(arguments) for name, arguments in settings.items()
+    }
+
+
+def _from_budget(
+    model, sparsity, allocation, layers, granularity, topology_seed
+):
+    convertible = _convertible(model)
+    if layers is None:
+        chosen = {
+            name: layer
+            for name, layer in convertible.items()
+            if type(layer).__name__ in _BY_DEFAULT
+        }
+    else:
+        for name in layers:
+            _check_name(name, convertible, "layers")
+        chosen = {name: convertible[name] for name in layers}
+    if not chosen:
+        raise ValueError(
+            "Expected a model with recurrent layers, cells or embeddings, or "
+            f"`layers` to convert. Received: model={model.name!r}, "
+            f"layers={layers}"
+        )
+    places, shapes = [], []
+    for name, layer in chosen.items():
+        for matrix, shape, groups in _matrices(layer, granularity):
+            for group in groups:
+                places.append((name, matrix))
+                shapes.append(group.shape(shape[0]))
+    counts = topologies.allocate(shapes, sparsity, allocation)
+    by_layer = {
+        name: {
+            "granularity": granularity,
+            "topology": {},
+            "topology_seed": topology_seed,
+        }
+        for name in chosen
+    }
+    for (name, matrix), count in zip(places, counts, strict=True):
+        of_layer = by_layer[name]["topology"]
+        of_layer.setdefault(matrix, []).append(topologies.FixedCount(count))
+    return by_layer
+
+
+def _matrices(layer, granularity):
+    """Name, shape and groups of each matrix that becomes sparse."""
+    sparse_class = SPARSE_CLASSES[type(layer).__name__]
+    cell = layer
+    if hasattr(sparse_class, "cell_class"):
+        sparse_class, cell = sparse_class.cell_class, layer.cell
+    for name, variable in zip(
+        sparse_class.sparse_names, dense_variables(cell), strict=False
+    ):
+        shape = tuple(variable.shape)
+        yield (
+            name,
+            shape,
+            topologies.matrix_groups(
+                shape[1], sparse_class.gates, granularity
+            ),
+        )
+
+
+def _check_name(name, convertible, argument):
+    if name not in convertible:
+        raise ValueError(
+            f"`{argument}` must name layers that can be converted: "
+            f"{[*convertible]}. Received: {name!r}"
+        )
+
+
+def _largest(weight):
+    """A mask with as many connections per group, at the largest |w|."""
+    value = ops.convert_to_numpy(weight.value)
+    drawn = ops.convert_to_numpy(weight.mask)
+    mask = np.zeros_like(drawn)
+    for group in weight.groups:
+        score = np.abs(group.view(value)).sum(axis=1)
+        if weight.keep_diagonal:
+            np.fill_diagonal(score, np.inf)
+        count = np.count_nonzero(group.view(drawn)[:, 0, :])
+        chosen = np.zeros(score.size, bool)
+        chosen[smallest(-score.reshape(-1), count)] = True
+        group.view(mask)[:] = chosen.reshape(score.shape)[:, None, :]
+    return mask

@@ -1,0 +1,54 @@
+"""From sparse layers to plain Keras layers."""
+
+from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
+from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import copy_state
+from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
+
+
+def strip_sparsity(model):
+    """Returns the model in plain Keras layers, zeros baked into the weights.
+
+    The result needs nothing of this package to be saved, exported, quantized
+    or loaded, and computes what the sparse model computes. It is not compiled.
+    The model that is passed stays as it is.
+
+    Args:
+        model: Built Sequential or Functional model, of any nesting, or a
+            single layer.
+
+    Returns:
+        A model, or layer, with the same names and weights of its own.
+
+    Raises:
+        ValueError: If the model is not built, or a subclass of `Model` that
+            cannot be taken apart.
+
+    Example:
+
+    ```python
+    plain = ksr.strip_sparsity(model)
+    plain.export("served")
+    ```
+    """
+    plain = clone_with(model, _plain_namesake)
+    copy_state(model, plain)
+    return plain
+
+
+def _plain_namesake(serialised):
+    name = serialised["registered_name"] or ""
+    package, _, class_name = name.rpartition(">")
+    plain = class_name.removeprefix("Sparse")
+    if package != "keras_sparse_rnn" or plain not in SPARSE_CLASSES:
+        return None
+    return {
+        "module": "keras.layers",
+        "class_name": plain,
+        "config": {
+            name: value
+            for name, value in serialised["config"].items()
+            if name not in ARGUMENT_NAMES
+        },
+        "registered_name": None,
+    }
