@@ -124,8 +124,8 @@ flags.DEFINE_string(
     "Folder to write to. By default text_classification_output/DATASET in the "
     "current folder. A run without --resume replaces the last one's files.",
 )
-# absl itself defines --log_dir, "directory to write logfiles into", and does not
-# use it unless told to: here it is TensorBoard's, by default logs in the output
+# absl itself defines --log_dir, a "directory to write logfiles into", and uses
+# it only when told to. Here it is TensorBoard's, by default `logs` in the output
 # folder.
 flags.DEFINE_bool(
     "resume", False, "Go on where a killed run with the same flags was."
