@@ -42,7 +42,7 @@ SKIPPED_FOLDERS = frozenset(
 # Words that would give the label away: a name with one of the packages' names
 # in it, and the customary short names with whatever follows their dot.
 NAMES = re.compile(
-    r"[\w.]*(?:tensorflow|keras|numpy|python)[\w.]*|\b(?:tf|np)\b[\w.]*",
+    r"(?:[\w.]*(?:tensorflow|keras|numpy|python)|\b(?:tf|np)\b)(?:[\w.]*\w)?",
     re.IGNORECASE,
 )
 CODE_FENCE = re.compile(r"^\s*(?:```|~~~)")

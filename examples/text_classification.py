@@ -49,7 +49,7 @@ import keras_sparse_rnn as ksr
 # polarity, which take those of Yelp, and no epochs. `csv` and `docstrings` are
 # not in it.
 SETTINGS = {
-    "docstrings": (64, 0.001, 0.5, 10, 6),
+    "docstrings": (64, 0.003, 0.5, 10, 5),
     "imdb": (256, 0.0005, 0.4, 10, 10),
     "ag_news": (64, 0.01, 0.2, 20, 10),
     "csv": (64, 0.001, 0.5, 10, 10),
@@ -125,8 +125,8 @@ flags.DEFINE_string(
     "current folder. A run without --resume replaces the last one's files.",
 )
 # absl itself defines --log_dir, a "directory to write logfiles into", and uses
-# it only when told to. Here it is TensorBoard's, by default `logs` in the output
-# folder.
+# it only when told to. Here it is TensorBoard's, by default `logs` in the
+# output folder.
 flags.DEFINE_bool(
     "resume", False, "Go on where a killed run with the same flags was."
 )
@@ -135,8 +135,6 @@ flags.DEFINE_bool(
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
-    if FLAGS["verbosity"].using_default_value:
-        logging.set_verbosity(logging.WARNING)
     data = load_text(
         FLAGS.dataset,
         FLAGS.data_dir,
@@ -404,4 +402,6 @@ def try_saved_model(path, data):
 
 
 if __name__ == "__main__":
+    # Before the flags are read, so that --verbosity still has the last word.
+    logging.set_verbosity(logging.WARNING)
     app.run(main)

@@ -30,7 +30,7 @@ IMDB_MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_\d+\.txt$")
 IMDB_ARCHIVES = ("aclImdb_v1.tar.gz", "aclImdb_labelled.tar.xz")
 AG_NEWS_TRAIN_SIZE = 120_000
 # " #39;" and " quot;" in AG's News were "&#39;" and "&quot;" once.
-BROKEN_ENTITY = re.compile(r" ?&?(#\d+|amp|gt|lt|nbsp|quot);")
+BROKEN_ENTITY = re.compile(r"[ &](#\d+|amp|gt|lt|nbsp|quot);")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """Sparse recurrent networks for Keras 3, trained from scratch."""
 
+import warnings
+
+import keras
+
 from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
 from keras_sparse_rnn.analysis.plots import plot_masks
@@ -51,3 +55,10 @@ __all__ = [
     "strip_sparsity",
     "topology",
 ]
+
+if keras.backend.backend() not in ("tensorflow", "jax"):
+    warnings.warn(
+        "keras_sparse_rnn is tested on Keras's TensorFlow and JAX backends "
+        f"only. Received: KERAS_BACKEND={keras.backend.backend()}",
+        stacklevel=2,
+    )

@@ -27,7 +27,7 @@ def flatten_layers(layer):
 
 
 def own_variables(layer):
-    """Variables of the layer itself, without its sublayers', in saving order."""
+    """The layer's own variables, without its sublayers', in saving order."""
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
@@ -59,9 +59,7 @@ def inner_optimizers(optimizer):
         return inner_optimizers(wrapped)
     several = getattr(optimizer, "optimizers", None)
     if several is not None:
-        return [
-            inner for each in several for inner in inner_optimizers(each)
-        ]
+        return [inner for each in several for inner in inner_optimizers(each)]
     return [optimizer]
 
 
@@ -77,12 +75,9 @@ def slot_variables(optimizer, variable):
         variable: Trainable `keras.Variable`.
 
     Returns:
-        Dict from attribute name to `keras.Variable`, empty before the
-        optimizer is built. `None` if the optimizer is built and does not know
-        the variable.
+        Dict from attribute name to `keras.Variable`. `None` if the optimizer
+        does not know the variable, as before it is built.
     """
-    if not optimizer.built:
-        return {}
     key = optimizer._var_key(variable)
     if key not in optimizer._trainable_variables_indices:
         return None

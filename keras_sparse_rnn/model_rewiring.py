@@ -1,6 +1,8 @@
 """One rewiring of all sparse weights of a model."""
 
+import collections
 import dataclasses
+import numbers
 
 import keras
 from keras import ops
@@ -48,9 +50,9 @@ def rewire(
             model is compiled with.
         rewire_rate: Float in `[0, 1]`, the fraction ζ of each group's
             connections that is dropped.
-        rule: `"st_rnn"`, `"set"`, or a `keras_sparse_rnn.rewiring.RewiringRule`.
-            Its schedule is not used: `rewire_rate` is the present rate.
-            Defaults to `"st_rnn"`.
+        rule: `"st_rnn"`, `"set"`, or a
+            `keras_sparse_rnn.rewiring.RewiringRule`. Its schedule is not used:
+            `rewire_rate` is the present rate. Defaults to `"st_rnn"`.
         layers: List of layers or of their names, to which to keep. Defaults to
             `None`, all.
         new_slots: String, how optimizer slots of new connections start:
@@ -73,7 +75,8 @@ def rewire(
     ```python
     for epoch in range(10):
         if epoch:
-            ksr.rewire(model, optimizer, 0.2 * (1 + math.cos(math.pi * epoch / 10)))
+            rate = 0.4 * ksr.rewiring.cosine(epoch / 10)
+            ksr.rewire(model, optimizer, rate)
         for x, y in batches:
             train_step(x, y)
     ```
@@ -98,9 +101,7 @@ def rewire(
         )
     optimizer_slots.check_supported(optimizer)
     weights = [
-        weight
-        for weight in sparse_weights(model, layers)
-        if weight.trainable
+        weight for weight in sparse_weights(model, layers) if weight.trainable
     ]
     for weight in weights:
         optimizer_slots.slots_of(optimizer, weight.value)
@@ -111,11 +112,11 @@ def rewire(
     for weight, rewiring in zip(weights, decided, strict=True):
         weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
         optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
-    moved = {
-        weight.path: rewiring.connections_moved
-        for weight, rewiring in zip(weights, decided, strict=True)
-    }
-    return ModelRewiring(sum(moved.values()), float(rewire_rate), moved)
+    # Layers of the same name in nested models have weights of the same path.
+    moved = collections.Counter()
+    for weight, rewiring in zip(weights, decided, strict=True):
+        moved[weight.path] += rewiring.connections_moved
+    return ModelRewiring(moved.total(), float(rewire_rate), dict(moved))
 
 
 def exploration_rate(weights):
@@ -138,10 +139,14 @@ def exploration_rate(weights):
 
 def check_rewire_rate(rewire_rate):
     """Raises `ValueError` unless the rewire rate is a number in `[0, 1]`."""
-    if isinstance(rewire_rate, bool) or not 0 <= rewire_rate <= 1:
+    if (
+        isinstance(rewire_rate, bool)
+        or not isinstance(rewire_rate, numbers.Real)
+        or not 0 <= rewire_rate <= 1
+    ):
         raise ValueError(
-            f"`rewire_rate` must be in [0, 1]. "
-            f"Received: rewire_rate={rewire_rate}"
+            "`rewire_rate` must be a number in [0, 1]. "
+            f"Received: rewire_rate={rewire_rate!r}"
         )
 
 

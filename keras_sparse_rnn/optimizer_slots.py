@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.sparse_weight import assign_at
 
 NEW_SLOTS = ("fresh", "survivors_mean")
 
@@ -89,7 +90,8 @@ def slots_of(optimizer, variable):
         variable: Trainable `keras.Variable`.
 
     Returns:
-        List of pairs of the slot's name and its `keras.Variable`.
+        List of triples of the inner optimizer, the slot's name and its
+        `keras.Variable`, empty before the optimizer is built.
 
     Raises:
         ValueError: If the optimizer was built for other variables.
@@ -101,7 +103,8 @@ def slots_of(optimizer, variable):
         if slots is not None:
             known = True
             found.extend((inner, *slot) for slot in slots.items())
-    if not known:
+    built = any(each.built for each in (optimizer, *inner_optimizers))
+    if built and not known:
         raise ValueError(
             f"The optimizer was built for other variables than "
             f"'{variable.path}'. Compile the model anew, or pass the optimizer "
@@ -132,15 +135,15 @@ def restart(optimizer, weight, rewiring, new_slots="fresh"):
     if not len(changed):
         return
     for inner, name, variable in slots_of(optimizer, weight.value):
-        slot = ops.convert_to_numpy(variable).copy()
-        flat = slot.reshape(-1)
         if name == _AVERAGE:
-            flat[changed] = rewiring.weight.reshape(-1)[changed]
+            values = rewiring.changed_weights
         else:
-            flat[changed] = _fresh_value(inner, name)
+            values = np.full(len(changed), _fresh_value(inner, name))
             if new_slots == "survivors_mean" and name in _SECOND_MOMENTS:
-                _start_at_survivors_mean(slot, weight.groups, rewiring)
-        variable.assign(slot)
+                slot = ops.convert_to_numpy(variable)
+                means = _survivors_means(slot, weight.groups, rewiring)
+                values[len(rewiring.emptied) :] = means
+        assign_at(variable, changed, values)
 
 
 def clear_empty_places(optimizer, weight):
@@ -162,16 +165,17 @@ def clear_empty_places(optimizer, weight):
             variable.assign(np.where(stray, fresh, slot).astype(slot.dtype))
 
 
-def _start_at_survivors_mean(slot, groups, rewiring):
+def _survivors_means(slot, groups, rewiring):
+    """For each new place, the slot's mean over its group's survivors."""
     survivors = rewiring.mask.copy()
     survivors.reshape(-1)[rewiring.grown] = False
-    grown = np.zeros_like(survivors)
-    grown.reshape(-1)[rewiring.grown] = True
+    columns = rewiring.grown % slot.shape[1]
+    means = np.empty(len(columns))
     for group in groups:
+        in_group = (group.start <= columns) & (columns < group.stop)
         among = survivors[group.columns]
-        if among.any():
-            part = slot[group.columns]
-            part[grown[group.columns]] = part[among].mean()
+        means[in_group] = slot[group.columns][among].mean()
+    return means
 
 
 def _fresh_value(optimizer, name):

@@ -11,7 +11,6 @@ from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
-_FLOAT_BYTES = 4
 _INDEX_BYTES = 4
 
 
@@ -190,8 +189,6 @@ def sparsity_report(model):
                 f"Received: model={model.name!r}, not built"
             )
     weights = sparse_weights(model)
-    total = sum(weight.total for weight in weights)
-    active = sum(weight.active for weight in weights)
     biases, dense_weights, dense_multiply_adds = _dense_counts(model)
     multiplied = [w for w in weights if w.name != "embeddings"]
     return SparsityReport(
@@ -199,15 +196,22 @@ def sparsity_report(model):
         rows=tuple(row for weight in weights for row in _rows(weight)),
         biases=biases,
         dense_weights=dense_weights,
-        bytes_dense=_FLOAT_BYTES * total,
-        bytes_masked=_FLOAT_BYTES * total
-        + sum(w.total + -(-w.total // 8) for w in weights),
-        bytes_connections=(_FLOAT_BYTES + _INDEX_BYTES) * active,
+        bytes_dense=sum(_float_bytes(w) * w.total for w in weights),
+        bytes_masked=sum(
+            (_float_bytes(w) + 1) * w.total + -(-w.total // 8) for w in weights
+        ),
+        bytes_connections=sum(
+            (_float_bytes(w) + _INDEX_BYTES) * w.active for w in weights
+        ),
         multiply_adds=dense_multiply_adds + sum(w.active for w in multiplied),
         multiply_adds_dense=dense_multiply_adds
         + sum(w.total for w in multiplied),
         exploration_rate=exploration_rate(weights) if weights else 0.0,
     )
+
+
+def _float_bytes(weight):
+    return ops.convert_to_numpy(weight.value).dtype.itemsize
 
 
 def _rows(weight):

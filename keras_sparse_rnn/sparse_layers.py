@@ -57,6 +57,11 @@ def sparse_weights(model, layers=None):
 def _named(model, layers):
     if isinstance(layers, str) or not isinstance(layers, (list, tuple)):
         layers = [layers]
+    if not layers:
+        raise ValueError(
+            "`layers` must hold at least one layer or name; `None` means all. "
+            f"Received: layers={layers!r}"
+        )
     inside = keras_internals.flatten_layers(model)
     for layer in layers:
         found = [each for each in inside if layer in (each, each.name)]

@@ -159,9 +159,10 @@ class SparseWeight:
             epoch: Integer, the epoch that begins, or `None` to leave the last
                 one noted. Defaults to `None`.
         """
-        if len(rewiring.dropped) or len(rewiring.grown):
-            self.value.assign(rewiring.weight)
-            self.mask.assign(rewiring.mask)
+        changed = rewiring.changed
+        if len(changed):
+            assign_at(self.value, changed, rewiring.changed_weights)
+            assign_at(self.mask, changed, rewiring.changed_mask)
             self._note_active(rewiring.grown)
         record = self._record().copy()
         record[_REWIRINGS] += 1
@@ -191,6 +192,24 @@ class SparseWeight:
             f"active={self.active}, total={self.total}, "
             f"sparsity={self.sparsity:.4f}>"
         )
+
+
+def assign_at(variable, places, values):
+    """Assigns values at some places of a variable.
+
+    Args:
+        variable: `keras.Variable` of any shape.
+        places: Integer array, distinct flat places.
+        values: Array of as many values.
+    """
+    indices = np.stack(np.unravel_index(places, variable.shape), axis=-1)
+    variable.assign(
+        ops.scatter_update(
+            variable,
+            indices,
+            ops.convert_to_tensor(values, dtype=variable.dtype),
+        )
+    )
 
 
 def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
@@ -256,7 +275,9 @@ def masked(weight, mask):
     A selection, not a product: it gives 0 where a product gives NaN for an
     infinite weight, and it is exact in every precision.
     """
-    return ops.where(mask, weight, 0)
+    return ops.where(
+        ops.convert_to_tensor(mask), ops.convert_to_tensor(weight), 0
+    )
 
 
 def weight_key(topology_seed, place):

@@ -58,7 +58,7 @@ def plot_masks(layer):
             _draw_mask(axis, group.view(mask)[:, 0, :], group.name)
         for axis in row[len(weight.groups) : images]:
             axis.set_axis_off()
-        row[0].set_ylabel(f"{_short(weight.path)}\ninput")
+        row[0].set_ylabel(f"{_label(weight)}\ninput")
         leaving, reaching = degrees(mask)
         _draw_degrees(row[-2], leaving, "connections per input")
         _draw_degrees(row[-1], reaching, "connections per output")
@@ -92,5 +92,11 @@ def _draw_degrees(axis, counts, label):
     axis.set_ylabel("number")
 
 
-def _short(path):
-    return "/".join(path.split("/")[-2:])
+def _label(weight):
+    """The layer's name and the weight's: a cell's own name tells nothing.
+
+    In a `Bidirectional`, `forward_lstm/kernel` and `backward_lstm/kernel`.
+    """
+    *_, outer, layer, name = ["", "", *weight.path.split("/")]
+    is_cell = hasattr(weight.layer, "state_size")
+    return f"{outer if is_cell and outer else layer}/{name}"

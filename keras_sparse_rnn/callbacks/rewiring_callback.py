@@ -3,6 +3,7 @@
 import logging
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_sparse_rnn import model_rewiring
@@ -18,9 +19,10 @@ class RewiringCallback(keras.callbacks.Callback):
     What a rewiring does is the rule's matter; this callback decides when. All
     that must survive a restart is saved with the weights: it keeps no state.
 
-    By default it rewires at the *beginning* of epochs 1, 2, …, E − 1: what
-    other callbacks save or restore at an epoch's end is the trained network,
-    and the last epoch is not followed by a rewiring.
+    By default it rewires at the *beginning* of epochs 1, 2, …, E − 1, just
+    before the first batch: what other callbacks save, restore or swap at an
+    epoch's end or beginning is the trained network, whatever their order, and
+    the last epoch is not followed by a rewiring.
 
     At the end of each epoch it adds to `logs`, and so to `History`, and to
     TensorBoard if that callback comes later in the list:
@@ -30,17 +32,17 @@ class RewiringCallback(keras.callbacks.Callback):
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
-        rule: `"st_rnn"`, `"set"`, or a `keras_sparse_rnn.rewiring.RewiringRule`.
-            Defaults to `"st_rnn"`.
+        rule: `"st_rnn"`, `"set"`, or a
+            `keras_sparse_rnn.rewiring.RewiringRule`. Defaults to `"st_rnn"`.
         every_steps: Integer above 0: rewire at the beginning of a batch when
             at least so many steps of the optimizer were made since the last
             time, instead of once an epoch. Defaults to `None`.
         start: Integer, the first epoch at whose beginning to rewire, or with
-            `every_steps` the first step. Defaults to `None`: epoch 1, or the
-            step `every_steps`.
-        end: Integer, the first epoch, or with `every_steps` the first step, at
-            which no more rewiring is done and the schedule reaches its end.
-            Defaults to `None`: the end of training.
+            `every_steps` the first step, as the optimizer counts them.
+            Defaults to `None`: epoch 1, or the step `every_steps`.
+        end: Integer above `start`, the first epoch, or with `every_steps` the
+            first step, at which no more rewiring is done and the schedule
+            reaches its end. Defaults to `None`: the end of training.
         layers: List of layers or of their names, to which to keep; wrappers
             stand for what is inside. Defaults to `None`: all sparse layers.
         new_slots: String, how optimizer slots of new connections start:
@@ -70,16 +72,14 @@ class RewiringCallback(keras.callbacks.Callback):
         super().__init__()
         model_rewiring.check_rewire_rate(rewire_rate)
         model_rewiring.check_new_slots(new_slots)
-        for name, value, least in (
-            ("every_steps", every_steps, 1),
-            ("start", start, 0),
-            ("end", end, 1),
-        ):
-            if value is not None and (value != int(value) or value < least):
-                raise ValueError(
-                    f"`{name}` must be an integer of at least {least}. "
-                    f"Received: {name}={value}"
-                )
+        _check_at_least("every_steps", every_steps, 1)
+        _check_at_least("start", start, 0)
+        _check_at_least("end", end, 1)
+        if start is not None and end is not None and end <= start:
+            raise ValueError(
+                "`end` must be above `start`. "
+                f"Received: start={start}, end={end}"
+            )
         self.rewire_rate = rewire_rate
         self.rule = rules.get(rule)
         self.every_steps = every_steps
@@ -97,39 +97,37 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._checked = False
         self._first_epoch = True
-        if sparse_layers(self.model) or self.model.built:
-            self._check()
+        optimizer_slots.check_supported(self.model.optimizer)
         if self.every_steps is None:
-            self._note_if_never_due()
+            self._note_if_never_due(
+                "epoch", self._start_epoch(), self.params["epochs"]
+            )
         elif self.end is None and self.params.get("steps") is None:
             raise ValueError(
                 "With `every_steps` the schedule needs the number of steps of "
                 "the training, which this data set does not tell: pass "
                 "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
             )
+        if sparse_layers(self.model) or self.model.built:
+            self._check()
 
     def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
         self._moved, self._rate = 0, 0.0
-        if self.every_steps is not None:
+        if self.every_steps is None:
+            self._epoch_due = self._epoch_is_due(epoch)
+        else:
             self._begin_steps(epoch)
-        elif self._epoch_is_due(epoch):
-            self._rewire(epoch / self._last_epoch(), epoch)
         self._first_epoch = False
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.every_steps is None or self._steps_before + batch < self._due:
-            return
-        # The optimizer's own count is read only when it may be time, since
-        # reading waits for the device. It is behind the number of batches
-        # where loss scaling skipped a step.
-        step = self._step()
-        self._steps_before = step - batch
-        if step < self._due:
-            return
-        if step < self._end_step:
-            training = self._end_step - self._first_step
-            self._rewire((step - self._first_step) / training)
-        self._due = step + self.every_steps
+        # Not when the epoch begins: other callbacks may have something to
+        # finish there, such as `SwapEMAWeights`, which puts the weights back.
+        if self.every_steps is not None:
+            self._rewire_if_step_is_due(batch)
+        elif self._epoch_due:
+            self._epoch_due = False
+            self._rewire(self._epoch / self._last_epoch(), self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
@@ -143,27 +141,31 @@ class RewiringCallback(keras.callbacks.Callback):
             self._summaries.write(weights, epoch)
 
     def _check(self):
-        """Validates the model, and brings weights from outside in order."""
+        """Validates the model, and brings weights from outside in order.
+
+        What is not built yet is left for the next time.
+        """
         model_rewiring.check_has_sparse_layers(self.model)
-        optimizer_slots.check_supported(self.model.optimizer)
         for weight in sparse_weights(self.model, self.layers):
             weight.enforce_mask()
             if weight.trainable:
-                optimizer_slots.clear_empty_places(
-                    self.model.optimizer, weight
-                )
-        self._checked = True
+                optimizer_slots.clear_empty_places(self.model.optimizer, weight)
+        self._checked = all(layer.built for layer in sparse_layers(self.model))
 
-    def _note_if_never_due(self):
-        first, epochs = self._start_epoch(), self._last_epoch()
-        if epochs <= first:
+    def _note_if_never_due(self, unit, first, stop):
+        if self.end is not None:
+            stop = min(stop, self.end)
+        if stop <= first:
             # A note and no warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
-                "No connection will be rewired: this is done at the beginning "
-                "of epochs %d to %d, counted from 0. Train for more epochs, "
-                "or pass `every_steps=`.",
+                "No connection will be rewired: the first time would be at "
+                "the beginning of %s %d, counted from 0, and rewiring ends "
+                "before %s %d. Train for longer, or pass `start=` or "
+                "`every_steps=`.",
+                unit,
                 first,
-                epochs - 1,
+                unit,
+                stop,
             )
 
     def _start_epoch(self):
@@ -194,19 +196,36 @@ class RewiringCallback(keras.callbacks.Callback):
         self._steps_before = step
         if not self._first_epoch:
             return
+        self._due = self.every_steps if self.start is None else self.start
+        last = max((w.last_step for w in self._trainable_weights()), default=-1)
+        # It is -1 if never rewired, and ahead if by another optimizer.
+        if 0 <= last <= step:
+            self._due = max(last + self.every_steps, self._due)
         steps = self.params.get("steps")
-        self._first_step = step - epoch * (steps or 0)
-        self._end_step = self.end
+        if steps is not None:
+            epochs = self.params["epochs"] - epoch
+            self._note_if_never_due("step", self._due, step + epochs * steps)
+
+    def _rewire_if_step_is_due(self, batch):
+        if self._steps_before + batch < self._due:
+            return
+        # The optimizer's own count is read only when it may be time, since
+        # reading waits for the device. It is behind the number of batches
+        # where gradients are accumulated or loss scaling skipped a step.
+        step = self._step()
+        self._steps_before = step - batch
+        if step < self._due:
+            return
+        self._due = step + self.every_steps
         if self.end is None:
-            self._end_step = self._first_step + self.params["epochs"] * steps
-        last = max((w.last_step for w in self._trainable_weights()), default=0)
-        if not 0 <= last <= step:
-            # Never rewired, or by another optimizer.
-            last = self._first_step
-        start = self.every_steps if self.start is None else self.start
-        self._due = max(last + self.every_steps, start)
+            epochs = self._epoch + batch / self.params["steps"]
+            self._rewire(epochs / self.params["epochs"])
+        elif step < self.end:
+            self._rewire(step / self.end)
 
     def _rewire(self, progress, epoch=None):
+        if not self._checked:
+            self._check()
         rate = self.rewire_rate * self.rule.schedule(progress)
         rewired = model_rewiring.rewire(
             self.model,
@@ -229,3 +248,17 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _step(self):
         return int(ops.convert_to_numpy(self.model.optimizer.iterations))
+
+
+def _check_at_least(name, value, least):
+    if value is None:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, np.integer))
+        or value < least
+    ):
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. "
+            f"Received: {name}={value!r}"
+        )

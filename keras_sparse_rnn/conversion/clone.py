@@ -1,5 +1,7 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -43,23 +45,19 @@ def clone_with(model, convert):
         ValueError: If the model is not built, or a subclass of `Model` that
             cannot be taken apart.
     """
-    if not model.built:
-        raise ValueError(
-            "The model must be built: call it once, or "
-            f"`model.build(input_shape)`. Received: model={model.name!r}, "
-            "not built"
-        )
+    check_built(model)
     if not isinstance(model, keras.Model):
         clone = _clone_layer(model, convert)
         if not clone.built:
             clone.build_from_config(model.get_build_config())
         return clone
     try:
-        return keras.models.clone_model(
-            model,
-            clone_function=lambda layer: _clone_layer(layer, convert),
-            recursive=True,
-        )
+        with _not_compiled(model):
+            return keras.models.clone_model(
+                model,
+                clone_function=lambda layer: _clone_layer(layer, convert),
+                recursive=True,
+            )
     except ValueError as error:
         if "clone_function" not in str(error):
             raise
@@ -71,24 +69,57 @@ def clone_with(model, convert):
         ) from None
 
 
-def copy_state(source, target):
-    """Copies weights, dropout seeds and RNN states between two clones.
+@contextlib.contextmanager
+def _not_compiled(model):
+    """Keeps `clone_model` from compiling clones, which it cannot always."""
+    compiled = [
+        layer
+        for layer in keras_internals.flatten_layers(model)
+        if getattr(layer, "compiled", False)
+    ]
+    for each in compiled:
+        each.compiled = False
+    try:
+        yield
+    finally:
+        for each in compiled:
+            each.compiled = True
 
-    What belongs to masks is left out: the sparse weights of `source` are
-    copied as its layers compute with them, those of `target` are set whole.
 
-    Args:
-        source: Model or layer.
-        target: Its clone, made by `clone_with`.
-    """
-    pairs = list(
+def check_built(model):
+    """Raises `ValueError` unless the model, or layer, is built."""
+    if not model.built:
+        raise ValueError(
+            "The model must be built: call it once, or "
+            f"`model.build(input_shape)`. Received: model={model.name!r}, "
+            "not built"
+        )
+
+
+def pairs(source, target):
+    """Pairs of each layer, however deep, and its counterpart in a clone."""
+    return list(
         zip(
             keras_internals.flatten_layers(source),
             keras_internals.flatten_layers(target),
             strict=True,
         )
     )
-    for ours, theirs in pairs:
+
+
+def copy_state(source, target):
+    """Copies weights, dropout seeds and RNN states between two clones.
+
+    Between a sparse layer and a plain one, what belongs to masks is left out:
+    the weights are copied as the sparse layer computes with them.
+
+    Args:
+        source: Model or layer.
+        target: Its clone, made by `clone_with`.
+    """
+    for ours, theirs in pairs(source, target):
+        # From the outside in: a container passes its own on to its layers.
+        theirs.trainable = ours.trainable
         for name in _NOT_IN_CONFIG:
             if hasattr(ours, name) and getattr(theirs, name, None) != getattr(
                 ours, name
@@ -98,13 +129,19 @@ def copy_state(source, target):
             id(weight.value): weight.effective_value()
             for weight in getattr(ours, "sparse_weights", [])
         }
+        variables = dense_variables
+        if type(ours) is type(theirs):
+            variables = keras_internals.own_variables
         for variable, copy in zip(
-            dense_variables(ours), dense_variables(theirs), strict=True
+            variables(ours), variables(theirs), strict=True
         ):
-            copy.assign(effective.get(id(variable), variable))
+            # By way of NumPy: JAX would share the buffer, and give it away.
+            copy.assign(
+                ops.convert_to_numpy(effective.get(id(variable), variable))
+            )
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
-                copy.assign(ops.convert_to_tensor(state))
+                copy.assign(ops.convert_to_numpy(state))
 
 
 def dense_variables(layer):
@@ -123,7 +160,16 @@ def _clone_layer(layer, convert):
     serialised = keras.saving.serialize_keras_object(layer)
     converted, changed = _rewritten(serialised, convert)
     if not changed:
-        return type(layer).from_config(layer.get_config())
+        try:
+            return type(layer).from_config(layer.get_config())
+        except (TypeError, NotImplementedError) as error:
+            raise ValueError(
+                f"The layer '{layer.name}' cannot be cloned: its class needs "
+                "`get_config()` and `from_config()`, and a subclass of `Model` "
+                "that makes layers to convert is to be converted where it "
+                f"makes them. Received: layer={layer.name!r} of class "
+                f"{type(layer).__name__}"
+            ) from error
     return keras.saving.deserialize_keras_object(
         converted, custom_objects={type(layer).__name__: type(layer)}
     )

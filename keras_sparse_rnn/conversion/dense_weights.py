@@ -1,6 +1,7 @@
 """Weights of a dense model, from a file into a sparse one."""
 
 import os
+from zipfile import BadZipFile
 
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.strip import strip_sparsity
@@ -39,7 +40,7 @@ def load_dense_weights(model, path):
     plain = strip_sparsity(model)
     try:
         plain.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, BadZipFile) as error:
         raise ValueError(
             f"'{path}' does not fit the dense model of '{model.name}'. "
             f"{error} Received: path={path!r}"

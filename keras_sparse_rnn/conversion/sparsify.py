@@ -6,9 +6,11 @@ from keras import ops
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
+from keras_sparse_rnn.conversion.clone import check_built
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
+from keras_sparse_rnn.conversion.clone import pairs
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -87,6 +89,7 @@ def sparsify(
             "`layers` goes with the global budget: `settings` names its "
             f"layers. Received: layers={layers}, settings={settings}"
         )
+    check_built(model)
     by_layer = (
         _from_budget(
             model, sparsity, allocation, layers, granularity, topology_seed
@@ -95,10 +98,13 @@ def sparsify(
         else _from_settings(model, settings)
     )
 
+    converted = set()
+
     def sparse_namesake(serialised):
         name = serialised["config"].get("name")
         if not _is_plain(serialised) or name not in by_layer:
             return None
+        converted.add(name)
         sparse_class = SPARSE_CLASSES[serialised["class_name"]]
         return {
             "module": sparse_class.__module__,
@@ -108,11 +114,22 @@ def sparsify(
         }
 
     sparse = clone_with(model, sparse_namesake)
+    for name in by_layer:
+        if name not in converted:
+            raise ValueError(
+                f"'{_convertible(model)[name].path}' cannot be converted: a "
+                "layer that is not Keras's own makes it in its constructor. "
+                "Convert it where it is made, or name other `layers`. "
+                f"Received: model={model.name!r}"
+            )
     copy_state(model, sparse)
-    for weight in sparse_weights(sparse):
-        if keep == "largest":
-            weight.start_with(_largest(weight))
-        weight.enforce_mask()
+    for plain_layer, layer in pairs(model, sparse):
+        if type(layer) is type(plain_layer):
+            continue
+        for weight in sparse_weights(layer):
+            if keep == "largest":
+                weight.start_with(_largest(weight))
+            weight.enforce_mask()
     return sparse
 
 

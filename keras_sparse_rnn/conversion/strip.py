@@ -4,6 +4,7 @@ from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
+from keras_sparse_rnn.sparse_layers import sparse_layers
 
 
 def strip_sparsity(model):
@@ -32,6 +33,13 @@ def strip_sparsity(model):
     ```
     """
     plain = clone_with(model, _plain_namesake)
+    left = [layer.path or layer.name for layer in sparse_layers(plain)]
+    if left:
+        raise ValueError(
+            f"'{left[0]}' cannot be stripped: a layer that is not Keras's own "
+            "makes it in its constructor, or extends a sparse layer. Strip it "
+            f"where it is made. Received: model={model.name!r}"
+        )
     copy_state(model, plain)
     return plain
 

@@ -57,6 +57,9 @@ class SparseEmbedding(
     def call(self, inputs):
         if inputs.dtype not in ("int32", "int64"):
             inputs = ops.cast(inputs, "int32")
+        if hasattr(inputs, "dense_shape") or hasattr(inputs, "row_splits"):
+            # Sparse and ragged indices, for which Keras gathers otherwise.
+            return super().call(inputs)
         # Gathered first and masked then: masking the whole table would cost a
         # pass over it, and make its gradient dense.
         outputs = masked(

@@ -1,5 +1,7 @@
 """What cells, `SparseDense` and `SparseEmbedding` share."""
 
+import keras
+
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
@@ -31,6 +33,7 @@ class SparseLayer:
         # Before Keras's constructor, which builds an `Embedding` that is given
         # its `weights`.
         self._topology_place = kwargs.pop("topology_place", "")
+        self._topology_owner = kwargs.pop("topology_owner", None)
         self._topology_arguments = TopologyArguments(**arguments).validated(
             self._owner(kwargs.get("name"))
         )
@@ -154,6 +157,8 @@ class SparseLayer:
         )
 
     def _owner(self, name):
+        if self._topology_owner is not None:
+            return self._topology_owner
         kind = type(self).__name__
         return f"{kind} '{name}'" if name else kind
 
@@ -202,6 +207,25 @@ class RefusesDenseAdapters:
             self._refuse("LoRA", f"lora_rank={self.lora_rank}")
         if self.quantization_mode:
             self._refuse("quantization", f"dtype={self.dtype_policy.name}")
+
+    @property
+    def dtype_policy(self):
+        return super().dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value):
+        policy = keras.dtype_policies.get(value)
+        if policy.quantization_mode:
+            self._refuse("quantization", f"dtype={policy.name}")
+        super(RefusesDenseAdapters, type(self)).dtype_policy.__set__(
+            self, policy
+        )
+
+    def build(self, input_shape=None):
+        # A `DTypePolicyMap` goes by the layer's path, known only now.
+        if self.quantization_mode:
+            self._refuse("quantization", f"mode={self.quantization_mode!r}")
+        super().build(input_shape)
 
     def enable_lora(self, rank, *args, **kwargs):
         """Refused: LoRA adds a dense matrix, which no mask covers."""

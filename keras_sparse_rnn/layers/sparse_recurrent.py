@@ -26,6 +26,7 @@ class SparseRecurrentLayer:
             # `Bidirectional` makes its second layer from the first one's
             # configuration: this keeps the two topologies apart.
             topology_place="backwards/" if self.go_backwards else "",
+            topology_owner=f"{type(self).__name__} '{self.name}'",
             **arguments,
         )
         keras_internals.replace_tracked(self, "cell", cell)

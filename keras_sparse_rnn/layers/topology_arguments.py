@@ -78,6 +78,12 @@ class TopologyArguments:
             self._chosen_topology()
         except ValueError as error:
             raise ValueError(f"{owner}: {error}") from None
+        except TypeError:
+            raise ValueError(
+                f"{owner} expects `epsilon` and `sparsity` to be numbers. "
+                f"Received: epsilon={self.epsilon!r}, "
+                f"sparsity={self.sparsity!r}"
+            ) from None
         return dataclasses.replace(
             self,
             topology=_resolved(self.topology, owner),

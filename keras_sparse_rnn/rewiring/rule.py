@@ -77,9 +77,7 @@ def get(identifier):
     """
     if isinstance(identifier, RewiringRule):
         return identifier
-    preset = (
-        _PRESETS.get(identifier) if isinstance(identifier, str) else None
-    )
+    preset = _PRESETS.get(identifier) if isinstance(identifier, str) else None
     if preset is None:
         raise ValueError(
             f"`rule` must be a `RewiringRule` or one of {[*_PRESETS]}. "

@@ -1,35 +1,67 @@
 """One rewiring of one weight matrix: drop, then grow, group by group."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
 class Rewiring:
-    """What one rewiring did to a matrix.
+    """What one rewiring decided for a matrix.
+
+    Places and not whole arrays, so that taking it over costs as much as there
+    are connections that move.
 
     Args:
-        weight: Float array of shape `(inputs, columns)`, 0 where there is no
-            connection.
-        mask: Boolean array of the same shape.
-        dropped: Integer array, flat places in the matrix that lost their
-            weight, those that were picked again included.
+        before: Tuple of the weight and the mask that were rewired.
+        dropped: Integer array, flat places in the matrix that lose their
+            weight, those that are picked again included.
+        emptied: Integer array, the dropped places that are not picked again.
         grown: Integer array, flat places in the matrix that are new.
+        values: Float array, the weights at `grown`.
         connections_moved: Integer, the number of new connections. It is
             `len(grown)` unless a connection carries several weights.
     """
 
-    weight: np.ndarray
-    mask: np.ndarray
+    before: tuple
     dropped: np.ndarray
+    emptied: np.ndarray
     grown: np.ndarray
+    values: np.ndarray
     connections_moved: int
 
     @property
     def changed(self):
-        """Flat places whose weight and slots start anew or end, distinct."""
-        return np.union1d(self.dropped, self.grown)
+        """Flat places where weight and slots end or start anew, distinct."""
+        return np.concatenate([self.emptied, self.grown])
+
+    @property
+    def changed_weights(self):
+        """The weights at `changed`: 0, or those of new connections."""
+        ended = np.zeros(len(self.emptied), self.values.dtype)
+        return np.concatenate([ended, self.values])
+
+    @property
+    def changed_mask(self):
+        """The mask at `changed`."""
+        mask = np.zeros(len(self.emptied) + len(self.grown), bool)
+        mask[len(self.emptied) :] = True
+        return mask
+
+    @functools.cached_property
+    def weight(self):
+        """The rewired weight, a new array."""
+        weight = self.before[0].copy()
+        weight.reshape(-1)[self.changed] = self.changed_weights
+        return weight
+
+    @functools.cached_property
+    def mask(self):
+        """The rewired mask, a new array."""
+        mask = self.before[1].copy()
+        mask.reshape(-1)[self.changed] = self.changed_mask
+        return mask
 
 
 def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
@@ -37,7 +69,8 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
 
     The count of each group stays, at least one connection of each survives,
     and survivors keep their weight bit for bit. A place that was just dropped
-    may be picked again and then counts as new.
+    may be picked again and then counts as new. In a group without an empty
+    place nothing moves.
 
     Args:
         weight: Float array of shape `(inputs, columns)`.
@@ -54,79 +87,90 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
         A `Rewiring`. The arguments are not changed.
 
     Raises:
-        ValueError: If `rate` is outside `[0, 1]`, or a connection's weight is
-            NaN.
+        ValueError: If `rate` is outside `[0, 1]`, a connection's weight is
+            NaN, or one of the rule's functions returns what it must not.
     """
     if not 0 <= rate <= 1:
         raise ValueError(
             f"The rewire rate must be in [0, 1]. Received: rate={rate}"
         )
-    rows, columns = weight.shape
-    weight, mask = weight.copy(), mask.copy()
-    dropped, grown, moved = [], [], 0
-    for group in groups:
-        places, picked = _rewire_group(
-            group.view(weight),
-            group.view(mask),
-            rate,
-            rule,
-            rng,
-            keep_diagonal,
-        )
-        dropped.append(group.packed_places(places, rows, columns))
-        grown.append(group.packed_places(picked, rows, columns))
-        moved += len(picked)
+    parts = [
+        _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal)
+        for group in groups
+    ]
+    dropped, emptied, grown, values = (
+        np.concatenate(arrays) for arrays in zip(*parts, strict=True)
+    )
+    moved = sum(
+        len(grown_in_group) // group.tied
+        for group, (_, _, grown_in_group, _) in zip(groups, parts, strict=True)
+    )
     return Rewiring(
-        weight, mask, np.concatenate(dropped), np.concatenate(grown), moved
+        (weight, mask),
+        dropped,
+        emptied,
+        grown,
+        values.astype(weight.dtype),
+        moved,
     )
 
 
-def _rewire_group(weight, mask, rate, rule, rng, keep_diagonal):
-    """Rewires views of shape `(inputs, tied, outputs)` in place."""
-    outputs = mask.shape[2]
-    connected = np.ascontiguousarray(mask[:, 0, :])
-    active = np.flatnonzero(connected)
-    weights = _at(weight, active)
-    if np.isnan(weights).any():
+def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
+    """Places in the packed matrix: dropped, emptied, grown; and new values."""
+    _, outputs = group.shape(len(mask))
+    connected = group.view(mask)[:, 0, :].copy()
+    taken = connected.reshape(-1)
+    active = np.flatnonzero(taken)
+    weights = group.view(weight)[active // outputs, :, active % outputs]
+    invalid = np.isnan(weights).any(axis=1)
+    if invalid.any():
         raise ValueError(
             "The weights of all connections must be numbers. "
-            f"Received: NaN in {np.isnan(weights).any(axis=1).sum()} of "
-            f"{len(active)} connections"
+            f"Received: NaN in {np.count_nonzero(invalid)} of {len(active)} "
+            "connections"
         )
+    connections = len(active)
+    if connected.all():
+        # What is dropped could only come back where it was, at 0.
+        nowhere = np.empty(0, np.int64)
+        return nowhere, nowhere, nowhere, np.empty(0, weight.dtype)
     if keep_diagonal:
         movable = active // outputs != active % outputs
         active, weights = active[movable], weights[movable]
     chosen = rule.drop(weights, rate)
-    connections = np.count_nonzero(connected)
     if len(chosen) == connections:
         strongest = np.argmax(np.abs(weights[chosen]).sum(axis=1))
         chosen = np.delete(chosen, strongest)
-    places = active[chosen]
-    connected.reshape(-1)[places] = False
-    picked = rule.grow(connected, len(places), rng)
-    values = rule.new_values((len(picked), weight.shape[1]), rng)
-
-    connected.reshape(-1)[picked] = True
-    grown = np.count_nonzero(connected) - (connections - len(places))
-    if grown != len(picked):
+    dropped = active[chosen]
+    taken[dropped] = False
+    survivors = np.count_nonzero(taken)
+    if connections - survivors != len(dropped):
         raise ValueError(
-            "A grow rule must return distinct empty places. Received: "
-            f"{len(picked) - grown} of {len(picked)} places that are taken "
-            f"or repeated, from grow={rule.grow}"
+            "A drop rule must return distinct indices. Received: "
+            f"{connections - survivors} distinct ones among {len(dropped)}, "
+            f"from drop={rule.drop}"
         )
-
-    _set_at(weight, places, 0)
-    _set_at(mask, places, False)
-    _set_at(weight, picked, values)
-    _set_at(mask, picked, True)
-    return places, picked
-
-
-def _at(view, places):
-    outputs = view.shape[2]
-    return view[places // outputs, :, places % outputs]
-
-
-def _set_at(view, places, values):
-    outputs = view.shape[2]
-    view[places // outputs, :, places % outputs] = values
+    grown = np.asarray(rule.grow(connected, len(dropped), rng), np.int64)
+    taken[grown[(grown >= 0) & (grown < taken.size)]] = True
+    fitting = np.count_nonzero(taken) - survivors
+    if not fitting == len(grown) == len(dropped):
+        raise ValueError(
+            "A grow rule must return as many distinct empty places as it is "
+            f"asked for, {len(dropped)} here. Received: {fitting} of them "
+            f"among {len(grown)} places, from grow={rule.grow}"
+        )
+    values = np.asarray(rule.new_values((len(grown), group.tied), rng))
+    if values.shape != (len(grown), group.tied):
+        raise ValueError(
+            "`new_values` must return an array of the shape it is given, "
+            f"{(len(grown), group.tied)} here. Received: "
+            f"shape={values.shape} from new_values={rule.new_values}"
+        )
+    emptied = dropped[~taken[dropped]]
+    return (
+        *(
+            group.packed_places(places, *mask.shape)
+            for places in (dropped, emptied, grown)
+        ),
+        values.reshape(-1),
+    )

@@ -16,9 +16,9 @@ from keras_sparse_rnn.topology.random_places import random_places
 from keras_sparse_rnn.topology.uniform import Uniform
 
 __all__ = [
+    "GRANULARITIES",
     "ErdosRenyi",
     "FixedCount",
-    "GRANULARITIES",
     "Group",
     "Uniform",
     "allocate",

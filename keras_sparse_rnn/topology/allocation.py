@@ -73,9 +73,7 @@ def allocate(shapes, sparsity, method="uniform"):
             f"`sparsity` must be in [0, 1). Received: sparsity={sparsity}"
         )
     shapes = [tuple(shape) for shape in shapes]
-    if not shapes or any(
-        len(shape) < 2 or min(shape) < 1 for shape in shapes
-    ):
+    if not shapes or any(len(shape) < 2 or min(shape) < 1 for shape in shapes):
         raise ValueError(
             "`shapes` must be a list of shapes with at least two dimensions, "
             f"each at least 1. Received: shapes={shapes}"

@@ -1,5 +1,7 @@
 """A given number of connections."""
 
+import math
+
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 
 
@@ -15,10 +17,9 @@ class FixedCount(CountedTopology):
     """
 
     def __init__(self, count):
-        if count != int(count) or count < 1:
+        if not (count >= 1 and math.isfinite(count) and count == int(count)):
             raise ValueError(
-                "`count` must be an integer above 0. "
-                f"Received: count={count}"
+                f"`count` must be an integer above 0. Received: count={count}"
             )
         self.count = int(count)
 

@@ -34,9 +34,7 @@ def random_places(mask, count, rng):
     while drawn.size < count:
         missing = count - drawn.size
         more = rng.integers(taken.size, size=missing + missing // 2 + 16)
-        drawn = _first_occurrences(
-            np.concatenate([drawn, more[~taken[more]]])
-        )
+        drawn = _first_occurrences(np.concatenate([drawn, more[~taken[more]]]))
     return drawn[:count]
 
 

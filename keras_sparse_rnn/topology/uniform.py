@@ -22,8 +22,7 @@ class Uniform(CountedTopology):
     def __init__(self, sparsity):
         if not 0 <= sparsity < 1:
             raise ValueError(
-                "`sparsity` must be in [0, 1). "
-                f"Received: sparsity={sparsity}"
+                f"`sparsity` must be in [0, 1). Received: sparsity={sparsity}"
             )
         self.sparsity = sparsity
 

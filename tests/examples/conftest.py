@@ -1,4 +1,4 @@
-"""The examples are scripts: their folder is put on the path, as Python does."""
+"""Fixtures of the examples' tests."""
 
 import os
 import subprocess
@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
-sys.path.insert(0, str(EXAMPLES))
 
 
 @pytest.fixture

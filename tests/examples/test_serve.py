@@ -15,7 +15,9 @@ class Votes:
     variables = ()
 
     def __call__(self, ids, training=False):
-        counts = [tf.reduce_sum(tf.cast(ids == i, "float32"), 1) for i in (2, 3)]
+        counts = [
+            tf.reduce_sum(tf.cast(ids == i, "float32"), 1) for i in (2, 3)
+        ]
         return tf.nn.softmax(tf.stack(counts, axis=1))
 
 
@@ -49,7 +51,7 @@ def test_signature(saved_model):
 
 
 @pytest.mark.parametrize(
-    "content, expected",
+    ("content", "expected"),
     [
         (b"", ""),
         (b"good\n", "pos\t0.7311\n"),

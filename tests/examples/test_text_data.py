@@ -96,7 +96,9 @@ def test_imdb_damaged_archive_is_named(tmp_path):
     path = tmp_path / "aclImdb_v1.tar.gz"
     write_imdb_archive(tmp_path, tmp_path / "scratch", path.name)
     path.write_bytes(path.read_bytes()[:-60])
-    with pytest.raises(ValueError, match="tar archive .*Received: path=.*gz'$"):
+    with pytest.raises(
+        ValueError, match=r"tar archive .*Received: path=.*gz'$"
+    ):
         load_text("imdb", tmp_path)
 
 
@@ -134,7 +136,7 @@ def test_ag_news_wrong_row_is_named(tmp_path, row):
 
 
 @pytest.mark.parametrize(
-    "arguments, match",
+    ("arguments", "match"),
     [
         (
             {"dataset": "imbd"},
@@ -203,7 +205,7 @@ def test_csv_split_depends_on_the_seed_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, columns, match",
+    ("content", "columns", "match"),
     [
         ("", {}, r"it is empty. Received: path='.*a\.csv'"),
         ("text,label\n", {}, r"below its header. Received: path='.*a\.csv'"),
@@ -242,7 +244,7 @@ def test_csv_errors_name_the_file(tmp_path, content, columns, match):
 
 
 @pytest.mark.parametrize(
-    "name, content, match",
+    ("name", "content", "match"),
     [
         ("a.csv", b"text,label\ncaf\xe9,1\n", "UTF-8"),
         ("a.csv.gz", b"text,label\nx,1\n", "readable file"),
@@ -287,7 +289,7 @@ def test_limit_train_is_stratified_and_says_so():
 
 
 @pytest.mark.parametrize(
-    "docstring, expected",
+    ("docstring", "expected"),
     [
         ("Adds two numbers.", "Adds two numbers."),
         ("A.\n\n    Args:\n        x: One.\n", "A. x: One."),

@@ -8,7 +8,7 @@ from text_pipeline import tokenize
 
 
 @pytest.mark.parametrize(
-    "text, words",
+    ("text", "words"),
     [
         ("Good, GOOD film!", "good good film"),
         ("one<br /><br />two", "one two"),
@@ -19,7 +19,8 @@ from text_pipeline import tokenize
         ("' '' rock 'n' roll", "rock n roll"),
         ("back\\slash 10/2 a_b", "back slash 10 2 a b"),
         ("ÉTÉ Straße 東京", "été strasse 東京"),
-        ("e\u0301te\u0301", "e\u0301te\u0301"),
+        # Decomposed, as some systems write it: the same word.
+        ("e\u0301te\u0301", "été"),
         ("", ""),
         (" .\t\n", ""),
     ],
@@ -53,7 +54,7 @@ def test_vocabulary_without_words():
 
 
 @pytest.mark.parametrize(
-    "text, ids",
+    ("text", "ids"),
     [
         ("a b", [0, 0, 2, 3]),
         ("a b c d", [2, 3, 4, 1]),
@@ -127,7 +128,7 @@ def test_batches_hold_every_example_once_in_an_order_of_the_epoch():
 
 
 @pytest.mark.parametrize(
-    "x, y, batch_size, match",
+    ("x", "y", "batch_size", "match"),
     [
         ([1, 2], [1], 1, r"len\(x\)=2, len\(y\)=1"),
         ([], [], 1, r"len\(x\)=0, len\(y\)=0"),

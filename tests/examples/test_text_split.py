@@ -4,7 +4,7 @@ from text_split import stratified_split
 
 
 @pytest.mark.parametrize(
-    "sizes, fraction, expected",
+    ("sizes", "fraction", "expected"),
     [
         ([10, 20], 0.1, [1, 2]),
         ([10, 20], 0.5, [5, 10]),

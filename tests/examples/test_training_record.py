@@ -13,7 +13,7 @@ def lines(*epochs):
 
 
 @pytest.mark.parametrize(
-    "content, expected",
+    ("content", "expected"),
     [
         ("", []),
         (lines((0, 0.5), (1, 0.6)), [(0, 0.5), (1, 0.6)]),
@@ -33,7 +33,9 @@ def test_read_history(tmp_path, content, expected):
 def test_history_with_a_broken_line_in_the_middle(tmp_path):
     path = tmp_path / "history.jsonl"
     path.write_text(lines((0, 0.5)) + "nonsense\n" + lines((1, 0.5)))
-    with pytest.raises(ValueError, match="line 2: .*Received: line='nonsense'"):
+    with pytest.raises(
+        ValueError, match=r"line 2: .*Received: line='nonsense'"
+    ):
         read_history(path)
 
 

@@ -1,0 +1,104 @@
+"""What the benchmarks share: pairs, intervals, tables and JSON."""
+
+import json
+import os
+import pathlib
+import platform
+import time
+
+import numpy as np
+
+
+def seconds(function):
+    """Wall-clock time of one call, in seconds."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def alternating_pairs(first, second, pairs):
+    """Times two functions in turns, which of them begins alternating too.
+
+    On a machine that others use as well, times drift; the two times of a pair
+    lie close together.
+
+    Args:
+        first: Function without arguments.
+        second: Function without arguments.
+        pairs: Integer, how many pairs.
+
+    Returns:
+        Float array of shape `(pairs, 2)`, seconds.
+    """
+    times = []
+    for pair in range(pairs):
+        if pair % 2:
+            later, earlier = seconds(second), seconds(first)
+            times.append((earlier, later))
+        else:
+            times.append((seconds(first), seconds(second)))
+    return np.array(times)
+
+
+def median_interval(values, rng, resamples=10_000):
+    """The median and its 95 % interval, by the bootstrap.
+
+    Args:
+        values: Float array of shape `(n,)`.
+        rng: `numpy.random.Generator`.
+        resamples: Integer. Defaults to 10,000.
+
+    Returns:
+        Tuple of three floats: median, lower and upper end.
+    """
+    drawn = rng.choice(values, (resamples, len(values)))
+    low, high = np.quantile(np.median(drawn, axis=1), (0.025, 0.975))
+    return float(np.median(values)), float(low), float(high)
+
+
+def print_table(headings, rows):
+    """Prints rows of strings, the first column left, the others right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for cells in (headings, ["-" * width for width in widths], *rows):
+        print(
+            "  ".join(
+                cell.rjust(width) if index else cell.ljust(width)
+                for index, (cell, width) in enumerate(
+                    zip(cells, widths, strict=True)
+                )
+            )
+        )
+
+
+def write_json(path, results):
+    """Writes results with what they were measured on.
+
+    Args:
+        path: String.
+        results: Anything that JSON holds.
+    """
+    import keras
+    import tensorflow as tf
+
+    document = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "processor": _processor(),
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+        "results": results,
+    }
+    pathlib.Path(path).write_text(json.dumps(document, indent=2) + "\n")
+    print(f"\nWritten to {path}")
+
+
+def _processor():
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

@@ -1,0 +1,182 @@
+"""Runs that are killed and resumed, in processes of their own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+
+# Settings, each of which is also trained without being killed.
+SETTINGS = {
+    "dropout": {"dropout": 0.3, "shuffles": True},
+    "set": {"rewiring": {"rule": "set"}},
+    "stateful": {"dropout": 0.3, "stateful": True},
+    "steps": {"dropout": 0.3, "shuffles": True, "rewiring": {"every_steps": 3}},
+    "accumulation": {
+        "rewiring": {"every_steps": 2, "end": 5},
+        "optimizer": {
+            "class_name": "SGD",
+            "config": {
+                "learning_rate": 0.05,
+                "momentum": 0.9,
+                "gradient_accumulation_steps": 3,
+                "use_ema": True,
+            },
+        },
+    },
+}
+# The settings, the order of the callbacks, and where a run is killed: epoch,
+# batch, its begin or end, and whether before the rewiring.
+KILLED = {
+    "in the first epoch": (
+        "dropout",
+        ["seed", "set", "backup"],
+        [(0, 2, "end", False)],
+    ),
+    "just before the first rewiring": (
+        "set",
+        ["seed", "set", "backup"],
+        [(1, 0, "begin", True)],
+    ),
+    "just after the first rewiring": (
+        "dropout",
+        ["backup", "set", "seed"],
+        [(1, 0, "begin", False)],
+    ),
+    "twice": (
+        "dropout",
+        ["set", "backup", "seed"],
+        [(1, 3, "end", False), (3, 1, "end", False)],
+    ),
+    "stateful": (
+        "stateful",
+        ["set", "seed", "backup"],
+        [(2, 1, "end", False)],
+    ),
+    "every few steps": (
+        "steps",
+        ["backup", "seed", "set"],
+        [(2, 2, "begin", False)],
+    ),
+    "with accumulated gradients": (
+        "accumulation",
+        ["seed", "backup", "set"],
+        [(2, 1, "end", False)],
+    ),
+}
+# Backups after so many batches, of four in an epoch, and where it is killed.
+FREQUENT = {
+    "epochs": ({"save_freq": 3}, (2, 2, "end", False)),
+    "steps, often": (
+        {"save_freq": 2, "rewiring": {"every_steps": 3}},
+        (1, 3, "end", False),
+    ),
+}
+
+
+def runs():
+    """All runs, and the exit codes that they must end with."""
+    for name, settings in SETTINGS.items():
+        yield {"name": f"whole {name}", **settings}, 0
+    for name, (settings, order, kills) in KILLED.items():
+        run = {"name": name, "order": order, **SETTINGS[settings]}
+        # Other seeds in the processes that resume must make no difference.
+        for seed, kill in enumerate(kills, start=1):
+            yield {**run, "seed": seed, "kill": kill}, -signal.SIGKILL
+        in_first_epoch = kills[0][0] == 0
+        yield {**run, "seed": 1 if in_first_epoch else 9}, 0
+    for name, (settings, kill) in FREQUENT.items():
+        run = {"name": name, **settings}
+        yield {**run, "kill": kill}, -signal.SIGKILL
+        yield {**run, "seed": 9}, 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where all runs are done, each in a process of its own."""
+    folder = tmp_path_factory.mktemp("runs")
+    listed, codes = zip(*runs(), strict=True)
+    (folder / "runs.json").write_text(json.dumps(listed))
+    subprocess.run(
+        [sys.executable, str(HERE / "resumable.py"), str(folder)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
+        check=True,
+    )
+    assert json.loads((folder / "codes.json").read_text()) == [*codes]
+    return folder
+
+
+def journal(folder, name):
+    """What happened, one list for each process."""
+    processes = []
+    for line in (folder / f"{name}.journal").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["event"] == "begins":
+            processes.append([])
+        processes[-1].append(entry)
+    return processes
+
+
+def begun_with(folder, name):
+    return [process[0]["epoch"] for process in journal(folder, name)]
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_and_resumed_ends_as_if_never_killed(folder, name):
+    settings, _, kills = KILLED[name]
+    assert begun_with(folder, name) == [0] + [kill[0] for kill in kills]
+    resumed = np.load(folder / f"{name}.npz")
+    whole = np.load(folder / f"whole {settings}.npz")
+    assert resumed.files == whole.files
+    different = [
+        file
+        for file in whole.files
+        if resumed[file].tobytes() != whole[file].tobytes()
+    ]
+    assert not different
+    [process] = journal(folder, f"whole {settings}")
+    assert len(process) > 2
+
+
+@pytest.mark.parametrize("other", ["set", "stateful", "steps"])
+def test_settings_make_a_difference(folder, other):
+    # Else the tests above would show nothing about them.
+    first = np.load(folder / "whole dropout.npz")["0 embeddings"]
+    second = np.load(folder / f"whole {other}.npz")["0 embeddings"]
+    assert first.shape == second.shape
+    assert (first != second).any()
+
+
+def test_no_epoch_is_rewired_twice_with_frequent_backups(folder):
+    first, second = journal(folder, "epochs")
+    # The backup that was resumed from was taken in the middle of an epoch
+    # that had been rewired: it is begun again.
+    begin = second[0]
+    assert begin["epoch"] == 2
+    assert begin["rewirings"] == 2
+    assert begin["step"] % 4
+    assert [entry["epoch"] for entry in first[1:]] == [1, 2]
+    assert [entry["epoch"] for entry in second[1:]] == [3]
+
+
+def test_steps_between_rewirings_are_kept_with_frequent_backups(folder):
+    first, second = journal(folder, "steps, often")
+    begin = second[0]
+    assert begin["epoch"] == 1
+    assert begin["step"] > 4
+    assert begin["rewirings"] == 2
+    steps = [begin["last_step"]] + [entry["step"] for entry in second[1:]]
+    assert len(steps) > 3
+    assert set(np.diff(steps)) == {3}
+    assert [entry["step"] for entry in first[1:]] == [3, 6]

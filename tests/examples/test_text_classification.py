@@ -1,0 +1,205 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text  # noqa: F401, registers the tokeniser's operations
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SCRIPT = EXAMPLES / "text_classification.py"
+SMALL = (
+    "--units=8",
+    "--embedding_dim=8",
+    "--sequence_length=12",
+    "--epsilon=2",
+    "--batch_size=16",
+    "--learning_rate=0.02",
+)
+
+# Runs a script where this package cannot be imported. (Keras cannot be hidden
+# as well: tensorflow-text imports it.)
+WITHOUT_PACKAGE = """
+import runpy, sys
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "keras_sparse_rnn":
+            raise ImportError(f"{name} is refused")
+sys.meta_path.insert(0, Refusing())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """Returns a CSV file of 200 texts that a word or two give away."""
+    rng = np.random.default_rng(0)
+    words = {"good": ["great", "fine", "nice"], "bad": ["dull", "poor", "ugly"]}
+    rows = ["review,stars"]
+    for i in range(200):
+        label = ("good", "bad")[i % 2]
+        text = rng.choice(["the", "film", "is", "a", "was", *words[label]], 8)
+        rows.append(f"{' '.join([*text, words[label][i % 3]])},{label}")
+    path = tmp_path_factory.mktemp("reviews") / "reviews.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def arguments(reviews, tmp_path):
+    return (
+        SCRIPT,
+        "--dataset=csv",
+        f"--train_csv={reviews}",
+        "--text_column=review",
+        "--label_column=stars",
+        f"--output_dir={tmp_path}",
+        *SMALL,
+    )
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_from_a_csv_to_served_answers(run_python, arguments, tmp_path):
+    done = run_python(*arguments, "--epochs=2", "--compare_dense")
+    for kind in ("sparse", "dense"):
+        lines = read_lines(tmp_path / f"history-{kind}.jsonl")
+        assert [line["epoch"] for line in lines] == [0, 1]
+        for line in lines:
+            assert 0 <= line["test_accuracy"] <= 1
+            assert 0 <= line["val_accuracy"] <= 1
+            assert line["seconds"] > 0
+        assert ("connections_moved" in lines[1]) == (kind == "sparse")
+        assert re.search(rf"^{kind} lstm +[\d,]+ ", done.stdout, re.M)
+    saved_model = tmp_path / "saved_model"
+    assert f"serve.py {saved_model}" in done.stdout
+    assert done.stdout.count("(is good)") == 1
+    assert done.stdout.count("(is bad)") == 1
+
+    served = run_python(
+        "-c",
+        WITHOUT_PACKAGE,
+        EXAMPLES / "serve.py",
+        saved_model,
+        stdin="a great film\n\nthe film is poor\n",
+    )
+    first, empty, last = served.stdout.splitlines()
+    for line in (first, last):
+        assert re.fullmatch(r"(good|bad)\t[01]\.\d{4}", line)
+    assert empty == ""
+
+
+@pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
+def test_other_cells_learn(run_python, arguments, tmp_path, cell):
+    run_python(*arguments, f"--cell={cell}", "--epochs=8")
+    last = read_lines(tmp_path / "history-sparse.jsonl")[-1]
+    assert last["test_accuracy"] > 0.8
+
+
+@pytest.mark.slow
+def test_resume_goes_on_and_ends_as_a_run_that_was_not_stopped(
+    run_python, arguments, tmp_path
+):
+    def answers(folder):
+        path = str(folder / "saved_model")
+        classify = tf.saved_model.load(path).signatures["serving_default"]
+        result = classify(text=tf.constant(["a fine film", "poor", ""]))
+        return result["probabilities"].numpy()
+
+    whole = tmp_path / "whole"
+    run_python(*arguments, "--epochs=3", f"--output_dir={whole}")
+
+    # Killed between the record of epoch 1 and its backup, in the middle of
+    # a line.
+    killer = f"""
+import os, signal, sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import training_record
+record = training_record.EpochRecord.on_epoch_end
+def on_epoch_end(self, epoch, logs=None):
+    record(self, epoch, logs)
+    if epoch == 1:
+        with open(self.history_path, "a") as file:
+            file.write('{{"epoch": 2, "va')
+        os.kill(os.getpid(), signal.SIGKILL)
+training_record.EpochRecord.on_epoch_end = on_epoch_end
+import runpy
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    killed = tmp_path / "killed"
+    flags = (*arguments, "--epochs=3", f"--output_dir={killed}")
+    run_python("-c", killer, *flags, status=-9)
+    assert not (killed / "saved_model").exists()
+    run_python(*flags, "--resume")
+    lines = read_lines(killed / "history-sparse.jsonl")
+    assert [line["epoch"] for line in lines] == [0, 1, 1, 2]
+    expected = read_lines(whole / "history-sparse.jsonl")
+    for line, other in zip(
+        lines[1:], [expected[1], *expected[1:]], strict=True
+    ):
+        for name in ("loss", "val_loss", "test_loss"):
+            assert line[name] == pytest.approx(other[name], rel=1e-5)
+    np.testing.assert_allclose(answers(killed), answers(whole), rtol=1e-4)
+
+    # A finished run trains nothing again.
+    run_python(*flags, "--resume")
+    again = read_lines(killed / "history-sparse.jsonl")
+    assert again == [lines[0], *lines[2:]]
+
+
+@pytest.mark.slow
+def test_resume_needs_a_run_with_the_same_flags(
+    run_python, arguments, tmp_path
+):
+    failed = run_python(*arguments, "--resume", status=1)
+    assert "`--resume` expects the output folder" in failed.stderr
+    run_python(*arguments, "--epochs=1")
+    failed = run_python(
+        *arguments, "--epochs=1", "--resume", "--units=9", status=1
+    )
+    assert "Received: flags={'units': 9}" in failed.stderr
+    history = read_lines(tmp_path / "history-sparse.jsonl")
+    # Without --resume it starts anew.
+    run_python(*arguments, "--epochs=1", "--train_limit=50")
+    assert len(read_lines(tmp_path / "history-sparse.jsonl")) == len(history)
+
+
+def test_mirrored_strategy(run_python, arguments, tmp_path):
+    run_python(*arguments, "--epochs=1", "--strategy=mirrored")
+    assert (tmp_path / "saved_model" / "saved_model.pb").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--dataset=imbd"], "Received: dataset='imbd'"),
+        (["--train_csv="], "Received: train_csv=''"),
+        (["--rewire_rate=2"], "Received: "),
+        (["--epsilon=-1"], "Received: "),
+        (["--validation_fraction=0"], "Received: fraction=0"),
+    ],
+)
+def test_wrong_flags(run_python, arguments, flags, message):
+    failed = run_python(*arguments, "--epochs=1", *flags, status=1)
+    assert "ValueError" in failed.stderr
+    assert message in failed.stderr
+
+
+def test_runs_without_tensorboard(run_python, arguments):
+    hidden = """
+import importlib.util, runpy, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = (
+    lambda name, *a: None if name == "tensorboard" else find(name, *a)
+)
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    done = run_python("-c", hidden, *arguments, "--epochs=1")
+    assert "tensorboard is not installed" in done.stdout

@@ -1,0 +1,287 @@
+"""At density 1 a recurrent layer is its Keras namesake, bit for bit."""
+
+import inspect
+import random
+
+import keras
+import numpy as np
+import pytest
+
+import keras_sparse_rnn as ksr
+from tests.layers import namesakes
+
+ONE_BY_ONE = [
+    {},
+    {"activation": "relu"},
+    {"activation": None},
+    {"activation": keras.activations.elu},
+    {"use_bias": False},
+    {"kernel_initializer": "he_normal"},
+    {"kernel_initializer": keras.initializers.RandomNormal(seed=5)},
+    {"recurrent_initializer": "random_uniform"},
+    {"bias_initializer": "ones"},
+    {"kernel_regularizer": "l2"},
+    {"kernel_regularizer": keras.regularizers.OrthogonalRegularizer()},
+    {"recurrent_regularizer": keras.regularizers.OrthogonalRegularizer(0.3)},
+    {"bias_regularizer": "l1"},
+    {"activity_regularizer": "l1_l2"},
+    {"kernel_constraint": "max_norm", "recurrent_constraint": "unit_norm"},
+    {"bias_constraint": "non_neg"},
+    {"dropout": 0.4},
+    {"dropout": 0.4, "seed": 7},
+    {"recurrent_dropout": 0.4, "seed": 7},
+    {"dropout": 1.0},
+    {"return_sequences": True},
+    {"return_state": True},
+    {"return_sequences": True, "return_state": True},
+    {"go_backwards": True, "return_sequences": True},
+    {"stateful": True},
+    {"unroll": True},
+    {"zero_output_for_mask": True, "return_sequences": True},
+    {"implementation": 1},
+    {"implementation": 2},
+    {"dtype": "float64"},
+    {"dtype": "mixed_float16", "return_state": True},
+    {"dtype": "mixed_bfloat16", "return_sequences": True},
+    {"trainable": False},
+]
+OF_ONE_KIND = [
+    ("LSTM", {"recurrent_activation": "hard_sigmoid"}),
+    ("LSTM", {"unit_forget_bias": False}),
+    ("LSTM", {"use_cudnn": False}),
+    ("GRU", {"recurrent_activation": "hard_sigmoid"}),
+    ("GRU", {"reset_after": False}),
+    ("GRU", {"reset_after": False, "implementation": 1}),
+    ("GRU", {"use_cudnn": False}),
+]
+EACH = [
+    (kind, arguments)
+    for kind in namesakes.LAYERS
+    for arguments in ONE_BY_ONE
+    if not (kind == "SimpleRNN" and "implementation" in arguments)
+] + OF_ONE_KIND
+
+# Values of every argument, from which combinations are drawn.
+VALUES = {
+    "activation": ["tanh", "relu", "softplus"],
+    "recurrent_activation": ["sigmoid", "hard_sigmoid"],
+    "use_bias": [True, False],
+    "unit_forget_bias": [True, False],
+    "reset_after": [True, False],
+    "kernel_initializer": ["glorot_uniform", "he_normal"],
+    "recurrent_initializer": ["orthogonal", "random_normal"],
+    "bias_initializer": ["zeros", "ones"],
+    "kernel_regularizer": [None, "l2", "orthogonal_regularizer"],
+    "recurrent_regularizer": [None, "l1", "orthogonal_regularizer"],
+    "bias_regularizer": [None, "l2"],
+    "activity_regularizer": [None, "l2"],
+    "kernel_constraint": [None, "max_norm"],
+    "recurrent_constraint": [None, "non_neg"],
+    "bias_constraint": [None, "unit_norm"],
+    "dropout": [0.0, 0.5],
+    "recurrent_dropout": [0.0, 0.5],
+    "seed": [None, 11],
+    "return_sequences": [False, True],
+    "return_state": [False, True],
+    "go_backwards": [False, True],
+    "stateful": [False, True],
+    "unroll": [False, True],
+    "zero_output_for_mask": [False, True],
+    "use_cudnn": ["auto", False],
+    "dtype": ["float32", "float64", "mixed_float16", "mixed_bfloat16"],
+}
+
+
+def drawn_arguments(kind, number):
+    """A combination of arguments that the namesake takes."""
+    rng = random.Random(f"{kind}{number}")
+    known = inspect.signature(namesakes.LAYERS[kind][0]).parameters
+    arguments = {
+        name: rng.choice(values)
+        for name, values in VALUES.items()
+        if name in known or name in ("zero_output_for_mask", "dtype")
+    }
+    step_mask = np.arange(namesakes.STEPS) < np.array([[2], [4]])
+    return arguments, rng.choice([None, step_mask, step_mask[:, ::-1]])
+
+
+def compare(kind, arguments, compiled, step_mask=None):
+    ours, theirs = reversed(
+        namesakes.pair(
+            namesakes.LAYERS[kind], units=namesakes.UNITS, **arguments
+        )
+    )
+    results = []
+    for layer in (ours, theirs):
+        keras.utils.set_random_seed(5)
+        layer.build((namesakes.BATCH, None, namesakes.FEATURES))
+        initial = namesakes.states(kind)
+        if arguments.get("stateful"):
+            initial = None
+        calls = [
+            namesakes.run(
+                layer,
+                namesakes.sequences(call),
+                initial,
+                compiled,
+                mask=step_mask,
+                training=call < 1,
+            )
+            for call in range(2)
+        ]
+        results.append([value for call in calls for value in call])
+    namesakes.assert_same_start(ours, theirs)
+    namesakes.assert_same_bits(*results)
+
+
+def label(value):
+    if isinstance(value, dict):
+        return ",".join(f"{k}={v}" for k, v in value.items()) or "defaults"
+    return str(value)
+
+
+@pytest.mark.parametrize(("kind", "arguments"), EACH, ids=label)
+def test_each_argument_alone_in_eager_mode(kind, arguments):
+    compare(kind, arguments, compiled=False)
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("number", range(12))
+def test_arguments_in_combination_in_eager_mode(kind, number):
+    arguments, step_mask = drawn_arguments(kind, number)
+    compare(kind, arguments, False, step_mask)
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("number", range(100, 105))
+def test_arguments_in_combination_in_a_graph(kind, number):
+    arguments, step_mask = drawn_arguments(kind, number)
+    compare(kind, arguments, True, step_mask)
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_graph_with_defaults_and_dropout(kind, dropout):
+    compare(kind, {"dropout": dropout, "recurrent_dropout": dropout}, True)
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_training_steps_of_a_compiled_model(kind, jit_compile):
+    results = []
+    for cls, extra in zip(
+        namesakes.LAYERS[kind], ({}, {"sparsity": 0}), strict=True
+    ):
+        keras.utils.set_random_seed(3)
+        layer = cls(
+            namesakes.UNITS,
+            dropout=0.2,
+            kernel_regularizer="l2",
+            recurrent_regularizer="orthogonal_regularizer",
+            **extra,
+        )
+        head = keras.layers.Dense(
+            1, kernel_initializer=keras.initializers.RandomNormal(seed=4)
+        )
+        model = keras.Sequential([layer, head])
+        model.compile(
+            keras.optimizers.AdamW(0.01, clipnorm=1.0),
+            "mse",
+            jit_compile=jit_compile,
+        )
+        inputs = namesakes.sequences()
+        model.fit(inputs, inputs[:, 0, :1], batch_size=2, epochs=3, verbose=0)
+        results.append(
+            [
+                v.numpy()
+                for v in (
+                    *model.trainable_variables,
+                    *model.optimizer.variables,
+                )
+            ]
+        )
+    namesakes.assert_same_bits(*results)
+
+
+@pytest.mark.parametrize("kind", namesakes.CELLS)
+@pytest.mark.parametrize("around", ["RNN", "StackedRNNCells"])
+@pytest.mark.parametrize(
+    "policies",
+    [
+        ("float32", "float32"),
+        ("mixed_float16", "float32"),
+        ("float32", "mixed_bfloat16"),
+        ("mixed_bfloat16", "mixed_bfloat16"),
+    ],
+)
+def test_cells_whatever_the_precision_around_them(kind, around, policies):
+    of_cell, of_layer = policies
+    results = []
+    for cls, extra in zip(
+        namesakes.CELLS[kind], ({}, {"sparsity": 0}), strict=True
+    ):
+        keras.utils.set_random_seed(3)
+        cells = [
+            cls(
+                namesakes.UNITS,
+                kernel_initializer=keras.initializers.RandomNormal(seed=4),
+                recurrent_initializer=keras.initializers.Orthogonal(seed=5),
+                dtype=of_cell,
+                **extra,
+            )
+            for _ in range(1 if around == "RNN" else 2)
+        ]
+        layer = keras.layers.RNN(
+            cells if len(cells) > 1 else cells[0],
+            return_sequences=True,
+            return_state=True,
+            dtype=of_layer,
+        )
+        results.append(
+            namesakes.run(layer, namesakes.sequences(), training=True)
+        )
+    namesakes.assert_same_bits(*results)
+
+
+@pytest.mark.parametrize("kind", namesakes.CELLS)
+def test_a_cell_called_alone(kind):
+    results = []
+    for cell in namesakes.pair(
+        namesakes.CELLS[kind], namesakes.UNITS, dropout=0.3, seed=1
+    ):
+        results.append(
+            namesakes.run(
+                cell,
+                namesakes.sequences()[:, 0],
+                states=namesakes.states(kind),
+                training=True,
+            )
+        )
+    namesakes.assert_same_bits(*results)
+
+
+@pytest.mark.parametrize(
+    ("namesake", "sparse"),
+    [
+        *namesakes.LAYERS.values(),
+        *namesakes.CELLS.values(),
+        (keras.layers.Dense, ksr.SparseDense),
+        (keras.layers.Embedding, ksr.SparseEmbedding),
+    ],
+)
+def test_every_parameter_of_the_namesake_is_one_of_ours(namesake, sparse):
+    theirs = inspect.signature(namesake).parameters
+    ours = inspect.signature(sparse).parameters
+    for name, parameter in theirs.items():
+        assert ours[name].kind == parameter.kind
+        assert ours[name].default == parameter.default
+    assert set(ours) - set(theirs) == {
+        "epsilon",
+        "sparsity",
+        "topology",
+        "topology_seed",
+        "granularity",
+        "keep_diagonal",
+        "rescale",
+    }
+    assert issubclass(sparse, namesake)
