@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.model_rewiring import exploration_rate
@@ -211,11 +210,11 @@ def sparsity_report(model):
 
 
 def _float_bytes(weight):
-    return ops.convert_to_numpy(weight.value).dtype.itemsize
+    return weight.value.numpy().dtype.itemsize
 
 
 def _rows(weight):
-    mask = ops.convert_to_numpy(weight.mask)
+    mask = weight.mask.numpy()
     yield Row(
         weight.path, "all", mask.shape, int(np.count_nonzero(mask)), mask.size
     )

@@ -69,7 +69,7 @@ class SparseWeight:
     @property
     def active(self):
         """Integer, the number of weights that are connections."""
-        return int(np.count_nonzero(ops.convert_to_numpy(self.mask)))
+        return int(np.count_nonzero(self.mask.numpy()))
 
     @property
     def sparsity(self):
@@ -94,12 +94,12 @@ class SparseWeight:
     @property
     def rewire_rate(self):
         """Float, the rewire rate of the last rewiring."""
-        return float(ops.convert_to_numpy(self._variable("rewire_rate"))[0])
+        return float(self._variable("rewire_rate").numpy()[0])
 
     @property
     def ever_active(self):
         """Integer, how many places were connections at any time."""
-        bits = ops.convert_to_numpy(self._variable("ever_active"))
+        bits = self._variable("ever_active").numpy()
         return int(np.unpackbits(bits).sum())
 
     def effective_value(self):
@@ -113,8 +113,8 @@ class SparseWeight:
         brought back to the package's invariant. The layer's output does not
         change: it computes with the masked weight in any case.
         """
-        value = ops.convert_to_numpy(self.value)
-        stray = (value != 0) & ~ops.convert_to_numpy(self.mask)
+        value = self.value.numpy()
+        stray = (value != 0) & ~self.mask.numpy()
         if stray.any():
             self.value.assign(np.where(stray, 0, value))
 
@@ -178,11 +178,11 @@ class SparseWeight:
         return getattr(self.layer, f"{self.name}_{suffix}")
 
     def _record(self):
-        return ops.convert_to_numpy(self._variable("rewiring"))
+        return self._variable("rewiring").numpy()
 
     def _note_active(self, places):
         variable = self._variable("ever_active")
-        bits = ops.convert_to_numpy(variable).copy()
+        bits = variable.numpy().copy()
         np.bitwise_or.at(bits, places >> 3, _bit(places))
         variable.assign(bits)
 

@@ -1,6 +1,6 @@
-"""Weights and slots in every optimizer, before, at and after rewirings."""
+"""Finding, refusing and starting slots; see also …_in_training."""
 
-import dataclasses
+import logging
 
 import keras
 import numpy as np
@@ -11,341 +11,322 @@ from keras import ops
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn import optimizer_slots
 
-LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-TOKENS = np.random.default_rng(0).integers(0, 12, (16, 5))
-LABELS = TOKENS.sum(axis=1) % 2
+INPUTS = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
+OPTIMIZERS = keras.optimizers
 
-OPTIMIZERS = {
-    "sgd": (keras.optimizers.SGD, {"learning_rate": 0.1}),
-    "momentum": (keras.optimizers.SGD, {"learning_rate": 0.1, "momentum": 0.9}),
-    "nesterov": (
-        keras.optimizers.SGD,
-        {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
-    ),
-    "adam": (keras.optimizers.Adam, {"learning_rate": 0.02}),
-    "amsgrad": (
-        keras.optimizers.Adam,
-        {"learning_rate": 0.02, "amsgrad": True},
-    ),
-    "adamw": (keras.optimizers.AdamW, {"learning_rate": 0.02}),
-    "nadam": (keras.optimizers.Nadam, {"learning_rate": 0.02}),
-    "adamax": (keras.optimizers.Adamax, {"learning_rate": 0.02}),
-    "lamb": (keras.optimizers.Lamb, {"learning_rate": 0.02}),
-    "rmsprop": (keras.optimizers.RMSprop, {"learning_rate": 0.02}),
-    "rmsprop_centered": (
-        keras.optimizers.RMSprop,
-        # Keras squares the gradients of repeated tokens one by one, so that
-        # its estimate of the variance falls below 0 with a smaller epsilon.
-        {
-            "learning_rate": 0.02,
-            "momentum": 0.9,
-            "centered": True,
-            "epsilon": 0.1,
-        },
-    ),
-    "adagrad": (keras.optimizers.Adagrad, {"learning_rate": 0.1}),
-    "adadelta": (keras.optimizers.Adadelta, {"learning_rate": 1.0}),
-    "ftrl": (keras.optimizers.Ftrl, {"learning_rate": 0.1}),
-    "lion": (keras.optimizers.Lion, {"learning_rate": 0.02}),
-}
-EMA = {"use_ema": True, "ema_momentum": 0.8}
-EVERYTHING = {
-    **EMA,
-    "ema_overwrite_frequency": 2,
-    "weight_decay": 0.05,
-    "gradient_accumulation_steps": 2,
-    "global_clipnorm": 0.1,
-}
-# The optimizer's options, and whether it is wrapped in a LossScaleOptimizer.
-OPTIONS = {
-    "plain": ({}, False),
-    "weight_decay": ({"weight_decay": 0.05}, False),
-    "ema": (EMA, False),
-    "ema_overwrite": ({**EMA, "ema_overwrite_frequency": 2}, False),
-    "accumulation": ({"gradient_accumulation_steps": 2}, False),
-    "scaled": ({}, True),
-    "everything_scaled": (EVERYTHING, True),
-}
-
-# Moving average of the weights themselves: not a slot that starts at nothing.
-AVERAGE = "average"
+needs_multi_optimizer = pytest.mark.skipif(
+    not hasattr(OPTIMIZERS, "MultiOptimizer"),
+    reason="this Keras has no MultiOptimizer",
+)
 
 
-def make_optimizer(name, options="plain"):
-    cls, arguments = OPTIMIZERS[name]
-    further, scaled = OPTIONS[options]
-    optimizer = cls(**arguments, **further)
-    if scaled:
-        optimizer = keras.optimizers.LossScaleOptimizer(
-            optimizer, initial_scale=1024.0
-        )
-    return optimizer
-
-
-def make_model(recurrent=ksr.SparseLSTM, **arguments):
-    arguments = {"sparsity": 0.6, **arguments}
+def make_model():
     return keras.Sequential(
         [
-            keras.Input((5,), dtype="int32"),
-            ksr.SparseEmbedding(12, 5, sparsity=0.5, topology_seed=1),
-            recurrent(4, topology_seed=2, **arguments),
-            keras.layers.Dense(2),
+            keras.Input((6,)),
+            ksr.SparseDense(5, sparsity=0.5, topology_seed=1, name="first"),
+            ksr.SparseDense(4, sparsity=0.5, topology_seed=2, name="second"),
         ]
     )
 
 
-@dataclasses.dataclass
-class State:
-    """Copies of what belongs to one sparse weight."""
-
-    value: np.ndarray
-    mask: np.ndarray
-    slots: dict
-    fresh: dict
-    groups: tuple
+def train(model, optimizer, steps=3):
+    for _ in range(steps):
+        with tf.GradientTape() as tape:
+            loss = ops.mean(ops.square(model(INPUTS)))
+            loss = optimizer.scale_loss(loss)
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-class Watch:
-    """Looks at a model and its optimizer, from outside the package.
-
-    Slots are found by Keras's public naming, not as the package finds them,
-    and those of a fresh optimizer by making one.
-    """
-
-    def __init__(self, model, optimizer):
-        self.model = model
-        self.optimizer = optimizer
-        self.weights = ksr.sparse_weights(model)
-        fresh = type(optimizer).from_config(optimizer.get_config())
-        fresh.build(model.trainable_variables)
-        optimizer.build(model.trainable_variables)
-        self.slots = [self._slots(optimizer, w) for w in self.weights]
-        self.fresh = [
-            {name: slot.numpy() for name, slot in self._slots(fresh, w).items()}
-            for w in self.weights
-        ]
-
-    def _slots(self, optimizer, weight):
-        prefix = weight.path.replace("/", "_") + "_"
-        return {
-            variable.name.removeprefix(prefix): variable
-            for variable in optimizer.variables
-            if variable.name.startswith(prefix)
-        }
-
-    def states(self):
-        return [
-            State(
-                weight.value.numpy(),
-                weight.mask.numpy(),
-                {name: slot.numpy() for name, slot in slots.items()},
-                fresh,
-                weight.groups,
-            )
-            for weight, slots, fresh in zip(
-                self.weights, self.slots, self.fresh, strict=True
-            )
-        ]
-
-    def assert_clean(self):
-        """Where there is no connection, all is as it was before training."""
-        for state in self.states():
-            empty = ~state.mask
-            assert not state.value[empty].any()
-            for name, slot in state.slots.items():
-                fresh = 0 * slot if name == AVERAGE else state.fresh[name]
-                np.testing.assert_array_equal(slot[empty], fresh[empty])
-
-    def assert_slots_in_use(self):
-        """Otherwise there would be nothing to clear, and to see."""
-        for state in self.states():
-            for name, slot in state.slots.items():
-                assert (slot != state.fresh[name])[state.mask].any(), name
-
-    def rewire(self, rate=0.4):
-        """Rewires, and compares the states before and after."""
-        before = self.states()
-        report = ksr.rewire(self.model, self.optimizer, rate)
-        moved = 0
-        for old, new in zip(before, self.states(), strict=True):
-            survivors = old.mask & ~dropped_by_sorting(old, rate)
-            grown = new.mask & ~survivors
-            assert new.mask[survivors].all()
-            assert not new.value[grown].any()
-            for group in old.groups:
-                counts = [m[group.columns].sum() for m in (old.mask, new.mask)]
-                assert counts[0] == counts[1]
-            assert_same_bits(new.value[survivors], old.value[survivors])
-            for name, slot in new.slots.items():
-                assert_same_bits(slot[survivors], old.slots[name][survivors])
-                expected = new.value if name == AVERAGE else new.fresh[name]
-                np.testing.assert_array_equal(slot[grown], expected[grown])
-            moved += np.count_nonzero(grown)
-        assert report.connections_moved == moved > 0
-        self.assert_clean()
+def everything(model, optimizer):
+    """All that a rewiring could change, as bytes."""
+    variables = [*model.variables, *optimizer.variables]
+    return [variable.numpy().tobytes() for variable in variables]
 
 
-def assert_same_bits(one, other):
-    assert one.tobytes() == other.tobytes()
+def scaled(optimizer):
+    return OPTIMIZERS.LossScaleOptimizer(optimizer, initial_scale=8.0)
 
 
-def dropped_by_sorting(state, rate):
-    dropped = np.zeros_like(state.mask)
-    for group in state.groups:
-        part = dropped[group.columns]
-        places = np.flatnonzero(state.mask[group.columns])
-        size = np.abs(state.value[group.columns].reshape(-1)[places])
-        count = int(rate * len(places) + 0.5)
-        chosen = places[np.argsort(size, kind="stable")[:count]]
-        part[np.unravel_index(chosen, part.shape)] = True
-    return dropped
+def multi(optimizer):
+    return OPTIMIZERS.MultiOptimizer(
+        OPTIMIZERS.OptimizerMap(optimizer, {".*first/.*": OPTIMIZERS.Adam()})
+    )
 
 
-class Loop:
-    """A hand-written training loop on one model, from the same start."""
-
-    def __init__(self, recurrent, **arguments):
-        self.model = make_model(recurrent, **arguments)
-        self.start = self.model.get_weights()
-
-        @tf.function
-        def gradients(scale):
-            with tf.GradientTape() as tape:
-                loss = LOSS(LABELS, self.model(TOKENS)) * scale
-            return tape.gradient(loss, self.model.trainable_variables)
-
-        self.gradients = gradients
-
-    def step(self, optimizer):
-        scale = ops.convert_to_tensor(optimizer.scale_loss(1.0))
-        optimizer.apply(self.gradients(scale), self.model.trainable_variables)
-
-    def run(self, watch, steps=3):
-        for _ in range(steps):
-            self.step(watch.optimizer)
-            watch.assert_clean()
-
-
-@pytest.fixture(scope="module")
-def shared_loop():
-    return Loop(ksr.SparseLSTM)
-
-
-@pytest.fixture
-def loop(shared_loop):
-    shared_loop.model.set_weights(shared_loop.start)
-    return shared_loop
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_weights_and_slots_in_a_loop(loop, name, options):
-    optimizer = make_optimizer(name, options)
-    watch = Watch(loop.model, optimizer)
-    # Three steps: with accumulation every other rewiring falls between two
-    # updates.
-    loop.run(watch)
-    watch.assert_slots_in_use()
-    for _ in range(2):
-        watch.rewire()
-        loop.run(watch)
-    optimizer.finalize_variable_values(loop.model.trainable_variables)
-    watch.assert_clean()
-    after = loop.model.get_weights()
-    assert any((a != b).any() for a, b in zip(after, loop.start, strict=True))
-
-
-class Rewirer(keras.callbacks.Callback):
-    """Rewires before epochs 1, 2, … and looks after every step."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch:
-            self.watch.rewire()
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch == 0 and self.model.optimizer.iterations < 2:
-            self.watch = Watch(self.model, self.model.optimizer)
-        self.watch.assert_clean()
-
-
-def fit(optimizer, **arguments):
-    model = make_model(ksr.SparseGRU)
-    model.compile(optimizer, LOSS, **{"jit_compile": False, **arguments})
-    rewirer = Rewirer()
-    model.fit(TOKENS, LABELS, 6, epochs=3, verbose=0, callbacks=[rewirer])
-    rewirer.watch.assert_clean()
-    assert [w.rewirings for w in ksr.sparse_weights(model)] == [2, 2, 2]
-    return rewirer.watch
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_weights_and_slots_in_fit(name):
-    watch = fit(make_optimizer(name, "everything_scaled"))
-    # At its end `fit` puts the averages in the place of the weights.
-    for state in watch.states():
-        np.testing.assert_array_equal(state.value, state.slots[AVERAGE])
-
-
-@pytest.mark.parametrize("options", ["plain", "ema"])
-def test_weights_and_slots_in_fit_with_adam(options):
-    fit(make_optimizer("adam", options))
-
-
-def test_weights_and_slots_under_xla():
-    fit(make_optimizer("adam"), jit_compile=True)
-
-
-@pytest.mark.parametrize("granularity", ["kernel", "unit"])
-def test_new_weights_that_are_not_zero(granularity):
-    """Averages of the weights start at them, other slots at nothing."""
-    loop = Loop(ksr.SparseGRU, granularity=granularity)
-    optimizer = make_optimizer("adam", "ema_overwrite")
-    watch = Watch(loop.model, optimizer)
-    loop.run(watch)
-    for _ in range(3):
-        before = watch.states()
-        ksr.rewire(loop.model, optimizer, 0.4, rule="set")
-        for old, new in zip(before, watch.states(), strict=True):
-            grown = new.mask & (new.value != old.value)
-            survivors = new.mask & ~grown
-            average = new.slots[AVERAGE]
-            assert grown.any()
-            np.testing.assert_array_equal(average[grown], new.value[grown])
-            assert_same_bits(average[survivors], old.slots[AVERAGE][survivors])
-            for name in ("momentum", "velocity"):
-                assert not new.slots[name][grown].any()
-        loop.run(watch)
+REFUSED = {
+    "Adafactor": "factored over rows and columns",
+    "Muon": "orthogonalises its update over the whole matrix",
+    "ScheduleFreeAdamW": "slots hold weights and not gradients",
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    "wrap",
     [
-        ("momentum", "plain"),
-        ("nesterov", "plain"),
-        ("adam", "plain"),
-        ("amsgrad", "plain"),
-        ("adamw", "plain"),
-        ("nadam", "plain"),
-        ("adamax", "plain"),
-        ("lamb", "plain"),
-        ("rmsprop_centered", "plain"),
-        ("ftrl", "plain"),
-        ("lion", "plain"),
-        ("sgd", "ema_overwrite"),
-        ("sgd", "accumulation"),
+        lambda optimizer: optimizer,
+        scaled,
+        pytest.param(multi, marks=needs_multi_optimizer),
+    ],
+    ids=["bare", "scaled", "multi"],
+)
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_optimizers_say_why_and_nothing_is_changed(name, wrap):
+    if not hasattr(OPTIMIZERS, name):
+        pytest.skip(f"this Keras has no {name}")
+    model, inner = make_model(), getattr(OPTIMIZERS, name)(0.01)
+    optimizer = wrap(inner)
+    optimizer.build(model.trainable_variables)
+    for variable in optimizer.variables:
+        variable.assign(variable + 1)
+    before = everything(model, optimizer)
+    with pytest.raises(ValueError, match=REFUSED[name]) as error:
+        ksr.rewire(model, optimizer, 0.3)
+    assert str(error.value).startswith(f"{name} is not supported")
+    assert str(error.value).endswith(f"Received: optimizer={inner.name}")
+    assert everything(model, optimizer) == before
+
+
+def test_a_subclass_of_a_refused_optimizer_is_refused():
+    class Mine(OPTIMIZERS.Adafactor):
+        pass
+
+    with pytest.raises(ValueError, match="Received: optimizer=mine"):
+        optimizer_slots.check_supported(Mine(name="mine"))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", 3, OPTIMIZERS.Adam])
+def test_what_is_no_keras_optimizer(optimizer):
+    with pytest.raises(ValueError, match="needs a Keras optimizer") as error:
+        ksr.rewire(make_model(), optimizer, 0.3)
+    assert str(error.value).endswith(f"Received: optimizer={optimizer}")
+
+
+class HomeMade(OPTIMIZERS.Optimizer):
+    """An optimizer that the package has never heard of."""
+
+    def build(self, variables):
+        if not self.built:
+            super().build(variables)
+            self.sums = self.add_optimizer_variables(variables, "sum")
+
+    def update_step(self, gradient, variable, learning_rate):
+        total = self.sums[self._get_variable_index(variable)]
+        self.assign_add(total, gradient)
+        self.assign_sub(variable, learning_rate * total)
+
+
+def test_an_unknown_optimizer_is_noted_once_and_its_slots_are_cleared(caplog):
+    model, optimizer = make_model(), HomeMade(0.05)
+    with caplog.at_level(logging.WARNING, "keras_sparse_rnn"):
+        for _ in range(3):
+            train(model, optimizer)
+            ksr.rewire(model, optimizer, 0.4)
+    notes = [r for r in caplog.records if "HomeMade" in r.getMessage()]
+    assert len(notes) == 1
+    for weight in ksr.sparse_weights(model):
+        ((_, _, slot),) = optimizer_slots.slots_of(optimizer, weight.value)
+        mask, slot = weight.mask.numpy(), slot.numpy()
+        assert not slot[~mask].any()
+        grown = mask & (weight.value.numpy() == 0)
+        assert grown.any()
+        assert not slot[grown].any()
+    train(model, optimizer)
+    for weight in ksr.sparse_weights(model):
+        assert not weight.value.numpy()[~weight.mask.numpy()].any()
+
+
+def test_a_subclass_of_a_known_optimizer_is_not_noted(caplog):
+    class Patched(OPTIMIZERS.Adagrad):
+        pass
+
+    model = make_model()
+    optimizer = Patched(0.1, initial_accumulator_value=0.7)
+    train(model, optimizer)
+    with caplog.at_level(logging.WARNING, "keras_sparse_rnn"):
+        ksr.rewire(model, optimizer, 0.4)
+    assert not caplog.records
+    for weight in ksr.sparse_weights(model):
+        ((_, _, slot),) = optimizer_slots.slots_of(optimizer, weight.value)
+        mask = weight.mask.numpy()
+        assert (slot.numpy()[~mask] == np.float32(0.7)).all()
+
+
+@needs_multi_optimizer
+def test_several_optimizers_in_one():
+    model = make_model()
+    first = OPTIMIZERS.SGD(0.1, momentum=0.9)
+    optimizer = OPTIMIZERS.MultiOptimizer(
+        OPTIMIZERS.OptimizerMap(
+            OPTIMIZERS.Adam(0.02),
+            {".*first/kernel": first, "unused/.*": OPTIMIZERS.RMSprop()},
+        )
+    )
+    train(model, optimizer)
+    one, other = ksr.sparse_weights(model)
+    names = [
+        {name for _, name, _ in optimizer_slots.slots_of(optimizer, w.value)}
+        for w in (one, other)
+    ]
+    assert names == [{"momentums"}, {"_momentums", "_velocities"}]
+    for _ in range(2):
+        ksr.rewire(model, optimizer, 0.4)
+        train(model, optimizer)
+        for weight in (one, other):
+            empty = ~weight.mask.numpy()
+            assert not weight.value.numpy()[empty].any()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: OPTIMIZERS.Adam(),
+        lambda: scaled(OPTIMIZERS.SGD(0.1)),
+        pytest.param(
+            lambda: multi(OPTIMIZERS.RMSprop()), marks=needs_multi_optimizer
+        ),
     ],
 )
-def test_without_clearing_dropped_weights_move(
-    loop, monkeypatch, name, options
+def test_an_optimizer_built_for_other_variables(make):
+    other, model, optimizer = make_model(), make_model(), make()
+    train(other, optimizer)
+    before = everything(model, optimizer)
+    with pytest.raises(ValueError, match="first/kernel'") as error:
+        ksr.rewire(model, optimizer, 0.3)
+    assert str(error.value).endswith(f"Received: optimizer={optimizer.name}")
+    assert everything(model, optimizer) == before
+
+
+def test_an_optimizer_that_is_not_built_has_no_slots_yet():
+    model, optimizer = make_model(), OPTIMIZERS.Adam(0.02)
+    weight = ksr.sparse_weights(model)[0]
+    assert optimizer_slots.slots_of(optimizer, weight.value) == []
+    ksr.rewire(model, optimizer, 0.4)
+    train(model, optimizer)
+    assert not weight.value.numpy()[~weight.mask.numpy()].any()
+
+
+def test_a_new_wrapper_around_an_optimizer_in_use():
+    model, inner = make_model(), OPTIMIZERS.Adam(0.02)
+    train(model, inner)
+    optimizer = scaled(inner)
+    ksr.rewire(model, optimizer, 0.4)
+    train(model, optimizer)
+    for weight in ksr.sparse_weights(model):
+        assert not weight.value.numpy()[~weight.mask.numpy()].any()
+
+
+SECOND_MOMENTS = [
+    (OPTIMIZERS.Adam(0.02, amsgrad=True), {"_velocities", "_velocity_hats"}),
+    (OPTIMIZERS.Adamax(0.02), {"_u"}),
+    (OPTIMIZERS.RMSprop(0.02, momentum=0.9), {"_velocities"}),
+    (OPTIMIZERS.Adagrad(0.1), {"_accumulators"}),
+    (
+        OPTIMIZERS.Adadelta(1.0),
+        {"_accumulated_grads", "_accumulated_delta_vars"},
+    ),
+    (OPTIMIZERS.Ftrl(0.1), {"_accumulators"}),
+    (OPTIMIZERS.SGD(0.1, momentum=0.9), set()),
+    (OPTIMIZERS.Lion(0.02), set()),
+]
+
+
+@pytest.mark.parametrize("granularity", ["gate", "unit"])
+@pytest.mark.parametrize(
+    ("template", "at_mean"),
+    SECOND_MOMENTS,
+    ids=lambda each: type(each).__name__,
+)
+def test_second_moments_can_start_at_the_survivors_mean(
+    template, at_mean, granularity
 ):
-    """The tests above can fail: a stale slot moves a dropped weight."""
-    monkeypatch.setattr(optimizer_slots, "restart", lambda *args: None)
-    watch = Watch(loop.model, make_optimizer(name, options))
-    loop.run(watch)
-    ksr.rewire(loop.model, watch.optimizer, 0.4)
-    for _ in range(2):
-        loop.step(watch.optimizer)
-    stray = [np.abs(s.value[~s.mask]).max() for s in watch.states()]
-    assert max(stray) > 1e-3
-    with pytest.raises(AssertionError):
-        watch.assert_clean()
+    optimizer = type(template).from_config(template.get_config())
+    cell = ksr.SparseGRUCell(
+        4, sparsity=0.5, topology_seed=1, granularity=granularity
+    )
+    cell.build((None, 5))
+    optimizer.build(cell.trainable_variables)
+    rng = np.random.default_rng(0)
+    weights = cell.sparse_weights
+    for weight in weights:
+        for _, _, slot in optimizer_slots.slots_of(optimizer, weight.value):
+            values = rng.random(slot.shape) + 1
+            slot.assign(np.where(weight.mask.numpy(), values, slot.numpy()))
+    before = [slots_of(optimizer, weight) for weight in weights]
+    masks = [weight.mask.numpy() for weight in weights]
+    values = [weight.value.numpy() for weight in weights]
+
+    ksr.rewire(cell, optimizer, 0.4, new_slots="survivors_mean")
+
+    seen = set()
+    for weight, slots, mask, value in zip(
+        weights, before, masks, values, strict=True
+    ):
+        new_mask = weight.mask.numpy()
+        # New weights are 0 and old ones are not.
+        survivors = mask & new_mask & (weight.value.numpy() == value)
+        grown = new_mask & ~survivors
+        for name, slot in slots_of(optimizer, weight).items():
+            np.testing.assert_array_equal(
+                slot[survivors], slots[name][survivors]
+            )
+            fresh = 0.1 if name == "_accumulators" else 0.0
+            np.testing.assert_array_equal(slot[~new_mask], np.float32(fresh))
+            for group in weight.groups:
+                part = slot[group.columns]
+                expected = fresh
+                if name in at_mean:
+                    seen.add(name)
+                    expected = part[survivors[group.columns]].mean()
+                np.testing.assert_allclose(
+                    part[grown[group.columns]], expected, rtol=1e-6
+                )
+    assert seen == at_mean
+
+
+def slots_of(optimizer, weight):
+    return {
+        name: slot.numpy()
+        for _, name, slot in optimizer_slots.slots_of(optimizer, weight.value)
+    }
+
+
+@pytest.mark.parametrize(
+    ("new_slots", "first", "largest"),
+    [("fresh", 3.162, 6.57), ("survivors_mean", 0.1, 1.0)],
+)
+def test_first_steps_of_a_new_weight_under_adam(new_slots, first, largest):
+    """Late in training, under a constant gradient, in learning rates."""
+    layer = ksr.SparseDense(8, sparsity=0.5, use_bias=False)
+    layer.build((None, 8))
+    (weight,) = layer.sparse_weights
+    optimizer = OPTIMIZERS.Adam(0.01)
+    optimizer.build([weight.value])
+    optimizer.iterations.assign(1_000_000)
+    for _, _, slot in optimizer_slots.slots_of(optimizer, weight.value):
+        slot.assign(weight.mask.numpy().astype("float32"))
+    ksr.rewire(layer, optimizer, 0.3, new_slots=new_slots)
+    new = weight.mask.numpy() & (weight.value.numpy() == 0)
+    gradient = weight.mask.numpy().astype("float32")
+    steps = []
+    for _ in range(60):
+        before = weight.value.numpy()[new]
+        optimizer.apply([ops.convert_to_tensor(gradient)], [weight.value])
+        steps.append(np.mean(before - weight.value.numpy()[new]) / 0.01)
+    assert steps[0] == pytest.approx(first, rel=1e-3)
+    assert max(steps) == pytest.approx(largest, rel=3e-2)
+
+
+def test_stray_slots_are_cleared_where_there_is_no_connection():
+    model = make_model()
+    optimizer = OPTIMIZERS.Ftrl(0.1, use_ema=True)
+    train(model, optimizer)
+    weight = ksr.sparse_weights(model)[0]
+    mask = weight.mask.numpy()
+    trained = slots_of(optimizer, weight)
+    for _, _, slot in optimizer_slots.slots_of(optimizer, weight.value):
+        slot.assign(np.where(mask, slot.numpy(), 5.0))
+    optimizer_slots.clear_empty_places(optimizer, weight)
+    for name, slot in slots_of(optimizer, weight).items():
+        np.testing.assert_array_equal(slot, trained[name])

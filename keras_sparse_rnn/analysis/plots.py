@@ -1,7 +1,6 @@
 """Pictures of masks, with matplotlib."""
 
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn.analysis.degrees import degrees
 from keras_sparse_rnn.analysis.degrees import density_image
@@ -53,7 +52,7 @@ def plot_masks(layer):
     )
     axes = figure.subplots(len(weights), images + 2, squeeze=False)
     for row, weight in zip(axes, weights, strict=True):
-        mask = ops.convert_to_numpy(weight.mask)
+        mask = weight.mask.numpy()
         for axis, group in zip(row[:images], weight.groups, strict=False):
             _draw_mask(axis, group.view(mask)[:, 0, :], group.name)
         for axis in row[len(weight.groups) : images]:
@@ -93,10 +92,11 @@ def _draw_degrees(axis, counts, label):
 
 
 def _label(weight):
-    """The layer's name and the weight's: a cell's own name tells nothing.
+    """What tells the weight's layer from others, and the weight's name.
 
-    In a `Bidirectional`, `forward_lstm/kernel` and `backward_lstm/kernel`.
+    A cell is told by the layer around it too: in a `Bidirectional`,
+    `forward_lstm/lstm_cell` and `backward_lstm/lstm_cell`.
     """
-    *_, outer, layer, name = ["", "", *weight.path.split("/")]
+    *layers, name = weight.path.split("/")
     is_cell = hasattr(weight.layer, "state_size")
-    return f"{outer if is_cell and outer else layer}/{name}"
+    return f"{'/'.join(layers[-2 if is_cell else -1 :])}\n{name}"

@@ -3,7 +3,6 @@
 import os
 
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn.analysis.degrees import degrees
 from keras_sparse_rnn.analysis.degrees import density_image
@@ -44,8 +43,8 @@ class MaskSummaries:
         summary = self._tf.summary
         with self._writer.as_default(step=step):
             for weight in weights:
-                mask = ops.convert_to_numpy(weight.mask)
-                value = ops.convert_to_numpy(weight.value)
+                mask = weight.mask.numpy()
+                value = weight.value.numpy()
                 for group in weight.groups:
                     image = density_image(group.view(mask)[:, 0, :])
                     image = image / image.max()

@@ -123,6 +123,9 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         # Not when the epoch begins: other callbacks may have something to
         # finish there, such as `SwapEMAWeights`, which puts the weights back.
+        if not self.model.built:
+            # The first batch builds it: what is due waits for the second.
+            return
         if self.every_steps is not None:
             self._rewire_if_step_is_due(batch)
         elif self._epoch_due:

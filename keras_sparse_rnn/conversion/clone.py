@@ -137,11 +137,13 @@ def copy_state(source, target):
         ):
             # By way of NumPy: JAX would share the buffer, and give it away.
             copy.assign(
-                ops.convert_to_numpy(effective.get(id(variable), variable))
+                ops.convert_to_numpy(
+                    effective.get(id(variable), variable.value)
+                )
             )
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
-                copy.assign(ops.convert_to_numpy(state))
+                copy.assign(state.numpy())
 
 
 def dense_variables(layer):

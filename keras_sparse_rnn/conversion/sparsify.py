@@ -1,7 +1,6 @@
 """From plain Keras layers to sparse ones."""
 
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
@@ -75,8 +74,7 @@ def sparsify(
     """
     if keep not in ("largest", "drawn"):
         raise ValueError(
-            "`keep` must be 'largest' or 'drawn'. "
-            f"Received: keep={keep!r}"
+            f"`keep` must be 'largest' or 'drawn'. Received: keep={keep!r}"
         )
     if (sparsity is None) == (settings is None):
         raise ValueError(
@@ -174,9 +172,7 @@ def _from_settings(model, settings):
     convertible = _convertible(model)
     for name in settings:
         _check_name(name, convertible, "settings")
-    return {
-        name: dict(arguments) for name, arguments in settings.items()
-    }
+    return {name: dict(arguments) for name, arguments in settings.items()}
 
 
 def _from_budget(
@@ -233,9 +229,7 @@ def _matrices(layer, granularity):
         yield (
             name,
             shape,
-            topologies.matrix_groups(
-                shape[1], sparse_class.gates, granularity
-            ),
+            topologies.matrix_groups(shape[1], sparse_class.gates, granularity),
         )
 
 
@@ -249,8 +243,8 @@ def _check_name(name, convertible, argument):
 
 def _largest(weight):
     """A mask with as many connections per group, at the largest |w|."""
-    value = ops.convert_to_numpy(weight.value)
-    drawn = ops.convert_to_numpy(weight.mask)
+    value = weight.value.numpy()
+    drawn = weight.mask.numpy()
     mask = np.zeros_like(drawn)
     for group in weight.groups:
         score = np.abs(group.view(value)).sum(axis=1)

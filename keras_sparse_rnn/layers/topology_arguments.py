@@ -99,12 +99,8 @@ class TopologyArguments:
         )
 
     def get_config(self):
-        config = dataclasses.asdict(
-            dataclasses.replace(self, topology=None)
-        )
-        config["topology"] = keras.saving.serialize_keras_object(
-            self.topology
-        )
+        config = dataclasses.asdict(dataclasses.replace(self, topology=None))
+        config["topology"] = keras.saving.serialize_keras_object(self.topology)
         return config
 
     def draw_mask(self, owner, name, shape, groups, rng, recurrent):
@@ -244,9 +240,7 @@ def _resolved(topology, owner):
             return _resolved(
                 keras.saving.deserialize_keras_object(topology), owner
             )
-        return {
-            name: _resolved(each, owner) for name, each in topology.items()
-        }
+        return {name: _resolved(each, owner) for name, each in topology.items()}
     if isinstance(topology, Sequence) and not isinstance(topology, str):
         return [_resolved(each, owner) for each in topology]
     if not callable(topology):

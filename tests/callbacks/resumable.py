@@ -150,6 +150,10 @@ def train(
         *at, before_set = kill
         listed.insert(0 if before_set else len(listed), Killer(*at))
     listed.append(Journal(folder / f"{name}.journal"))
+    if stateful:
+        # States need the size of a batch, which a `PyDataset` does not tell.
+        data = tf.data.Dataset.from_tensor_slices((x, y))
+        data = data.batch(BATCH, drop_remainder=True)
     model.fit(data, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=listed)
     variables = [*model.variables, *model.optimizer.variables]
     arrays = {

@@ -227,20 +227,20 @@ def batches():
     return [(x[i : i + 8], y[i : i + 8]) for i in range(0, 32, 8)]
 
 
-@pytest.mark.parametrize("kind", ["array", "tf.data", "generator"])
+@pytest.mark.parametrize("kind", ["tf.data", "generator"])
 def test_data_of_every_kind_gives_the_same(kind):
-    model = tiny.dense_model()
     data = {
-        "array": tiny.tokens(),
-        "tf.data": (tf.data.Dataset.from_tensor_slices(tiny.tokens()), None),
-        "generator": ((batch for _ in range(9) for batch in batches()), None),
+        "tf.data": (
+            tf.data.Dataset.from_tensor_slices(tiny.tokens()).batch(8),
+            None,
+        ),
+        "generator": ((batch for _ in range(3) for batch in batches()), None),
     }
     x, y = data[kind]
     arguments = {"steps_per_epoch": 4} if kind == "generator" else {}
-    if kind == "tf.data":
-        x = x.batch(8)
+    model, expected_model = tiny.dense_model(), tiny.dense_model()
+    model.set_weights(expected_model.get_weights())
     history = tiny.fit(model, ksr.SETCallback(0.6), x=x, y=y, **arguments)
-    expected_model = tiny.dense_model()
     expected = tiny.fit(expected_model, ksr.SETCallback(0.6))
     assert tiny.same(tiny.masks(model), tiny.masks(expected_model))
     for name in LOGGED:

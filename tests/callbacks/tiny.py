@@ -141,7 +141,8 @@ class Recorder(keras.callbacks.Callback):
     def rewired_before(self):
         """Pairs of epoch and batch before which a mask was changed.
 
-        The first batch cannot be told: there is no mask before it.
+        The first batch cannot be told: there is no mask before it. Nor can a
+        batch that the model was not built before.
         """
         return [entry[:2] for entry in self._rewired()]
 
@@ -153,7 +154,7 @@ class Recorder(keras.callbacks.Callback):
         return [
             now
             for last, now in zip(self.before, self.before[1:], strict=False)
-            if not same(last[3], now[3])
+            if last[3] and not same(last[3], now[3])
         ]
 
     def _now(self):

@@ -78,13 +78,15 @@ def test_time_step_masks_select_in_the_loop_as_ever(kind):
 
 @pytest.mark.parametrize("direction", [None, "bidirectional"])
 def test_layers_around_a_layer_leave_the_loop_alone(direction):
-    layer = ksr.SparseLSTM(3, sparsity=0.5)
-    if direction:
-        layer = keras.layers.Bidirectional(layer)
-    layer.build((None, 6, namesakes.FEATURES))
-    outside, inside = selects(layer, signature())
-    assert inside == 0
-    assert outside == (4 if direction else 2)
+    counts = []
+    for layer in (keras.layers.LSTM(3), ksr.SparseLSTM(3, sparsity=0.5)):
+        if direction:
+            layer = keras.layers.Bidirectional(layer)
+        layer.build((None, 6, namesakes.FEATURES))
+        counts.append(selects(layer, signature()))
+    (outside_dense, inside_dense), (outside, inside) = counts
+    assert inside == inside_dense
+    assert outside == outside_dense + (4 if direction else 2)
 
 
 @pytest.mark.parametrize("kind", namesakes.CELLS)

@@ -1,0 +1,145 @@
+"""Pictures of masks."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_sparse_rnn as ksr
+
+
+def built(layer, features=5):
+    layer.build((None, None, features))
+    return layer
+
+
+def labels(figure, columns):
+    return [
+        "/".join(axis.get_ylabel().splitlines()[:2])
+        for axis in figure.axes[::columns]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gates"),
+    [
+        (ksr.SparseLSTM, "ifco"),
+        (ksr.SparseGRU, "zrh"),
+        (ksr.SparseSimpleRNN, None),
+    ],
+)
+def test_a_row_per_matrix_and_an_image_per_gate(kind, gates):
+    layer = built(kind(4, sparsity=0.5, name="mine"))
+    figure = ksr.plot_masks(layer)
+    columns = len(gates or "1") + 2
+    assert len(figure.axes) == 2 * columns
+    for weight, row in zip(
+        layer.sparse_weights,
+        np.reshape(figure.axes, (2, columns)),
+        strict=True,
+    ):
+        for axis, group in zip(row[:-2], weight.groups, strict=True):
+            (image,) = axis.get_images()
+            mask = group.view(weight.mask.numpy())[:, 0]
+            np.testing.assert_array_equal(image.get_array(), mask)
+            expected = f"gate {group.name}, 50.00%" if gates else "50.00%"
+            assert axis.get_title() == expected
+        for axis, counts in zip(row[-2:], (weight.shape), strict=True):
+            bars = sum(patch.get_height() for patch in axis.patches)
+            assert bars == counts
+            assert axis.get_title().startswith("mean ")
+    cell = layer.cell.name
+    assert labels(figure, columns) == [
+        f"mine/{cell}/kernel",
+        f"mine/{cell}/recurrent_kernel",
+    ]
+
+
+def test_the_directions_of_bidirectional_can_be_told_apart():
+    layer = keras.layers.Bidirectional(
+        ksr.SparseGRU(3, sparsity=0.5, name="mine")
+    )
+    figure = ksr.plot_masks(built(layer))
+    assert labels(figure, 5) == [
+        "forward_mine/gru_cell/kernel",
+        "forward_mine/gru_cell/recurrent_kernel",
+        "backward_mine/gru_cell/kernel",
+        "backward_mine/gru_cell/recurrent_kernel",
+    ]
+
+
+def test_cells_of_a_stack_can_be_told_apart():
+    cells = [ksr.SparseGRUCell(3, sparsity=0.5, name=n) for n in ("a", "b")]
+    figure = ksr.plot_masks(built(keras.layers.RNN(cells)))
+    rows = labels(figure, 5)
+    assert len(set(rows)) == 4
+    assert rows[0].endswith("a/kernel")
+    assert rows[2].endswith("b/kernel")
+
+
+def test_gates_of_other_layers_leave_places_empty():
+    model = keras.Sequential(
+        [
+            keras.Input((4,), dtype="int32"),
+            ksr.SparseEmbedding(300, 4, epsilon=1, name="table"),
+            ksr.SparseLSTM(3, sparsity=0.5, granularity="unit"),
+            ksr.SparseDense(2, sparsity=0.5),
+        ]
+    )
+    figure = ksr.plot_masks(model)
+    assert len(figure.axes) == 4 * 3
+    assert labels(figure, 3)[0] == "table/embeddings"
+    image = figure.axes[0].get_images()[0].get_array()
+    assert image.shape == (256, 4)
+
+
+def test_the_figure_is_saved(tmp_path):
+    figure = ksr.plot_masks(built(ksr.SparseLSTM(4, sparsity=0.5)))
+    figure.savefig(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: ksr.SparseLSTM(3, epsilon=1, name="mine"),
+        lambda: keras.layers.Dense(3, name="mine"),
+    ],
+    ids=["unbuilt", "dense"],
+)
+def test_a_layer_with_nothing_to_draw_is_refused(layer):
+    with pytest.raises(ValueError, match="Received: layer='mine'"):
+        ksr.plot_masks(layer())
+
+
+def test_without_matplotlib_everything_else_runs():
+    program = (
+        "import sys\n"
+        "sys.modules['matplotlib'] = None\n"
+        "sys.modules['tensorboard'] = None\n"
+        "import keras_sparse_rnn as ksr\n"
+        "layer = ksr.SparseDense(4, sparsity=0.5)\n"
+        "layer.build((None, 4))\n"
+        "print(ksr.sparsity_report(layer).active)\n"
+        "from keras_sparse_rnn.analysis.tensorboard import MaskSummaries\n"
+        "for call in (lambda: ksr.plot_masks(layer),\n"
+        "             lambda: MaskSummaries('nowhere')):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except ImportError as error:\n"
+        "        print(error)\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert printed == [
+        "8",
+        "`plot_masks` needs matplotlib: `pip install keras_sparse_rnn[plots]`.",
+        "`log_dir` needs TensorBoard: "
+        "`pip install keras_sparse_rnn[tensorboard]`.",
+    ]
