@@ -22,6 +22,7 @@ EXTRAS["test"] = [
     *(name for extra in EXTRAS.values() for name in extra),
     "hypothesis>=6.100",
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "ruff>=0.12",
 ]
 

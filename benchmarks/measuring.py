@@ -58,7 +58,8 @@ def median_interval(values, rng, resamples=10_000):
 
 def print_table(headings, rows):
     """Prints rows of strings, the first column left, the others right."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    columns = zip(headings, *rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
     for cells in (headings, ["-" * width for width in widths], *rows):
         print(
             "  ".join(

@@ -128,8 +128,10 @@ def measure(vocabulary_size, epsilon):
         spent["find connections"] = (
             decide - spent["choose what to drop"] - spent["draw new places"]
         )
-        spent["read and check"] = totals[-1] - decide - (
-            spent["assign weights and masks"] + spent["assign slots"]
+        spent["read and check"] = (
+            totals[-1]
+            - decide
+            - (spent["assign weights and masks"] + spent["assign slots"])
         )
         parts.append(spent)
     report = ksr.sparsity_report(model)
@@ -162,10 +164,11 @@ def main(_):
     )
     print()
     growth = [whole]
-    growth += [measure(rows, FLAGS.epsilon * (20_256 / (rows + 256)))
-               for rows in (5_000, 80_000)]
-    growth += [measure(FLAGS.vocabulary_size, epsilon)
-               for epsilon in (2, 50)]
+    growth += [
+        measure(rows, FLAGS.epsilon * (20_256 / (rows + 256)))
+        for rows in (5_000, 80_000)
+    ]
+    growth += [measure(FLAGS.vocabulary_size, epsilon) for epsilon in (2, 50)]
     print_table(
         ["places", "connections", "rewiring ms", "training step ms"],
         [

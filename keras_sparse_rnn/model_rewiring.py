@@ -5,7 +5,6 @@ import dataclasses
 import numbers
 
 import keras
-from keras import ops
 
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
@@ -108,7 +107,7 @@ def rewire(
 
     decided = [_decide(weight, rewire_rate, rule) for weight in weights]
 
-    step = int(ops.convert_to_numpy(optimizer.iterations))
+    step = optimizer_slots.steps_made(optimizer)
     for weight, rewiring in zip(weights, decided, strict=True):
         weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
         optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
@@ -126,12 +125,14 @@ def exploration_rate(weights):
         weights: List of `SparseWeight`s.
 
     Returns:
-        Float in `(0, 1]`.
+        Float in `[0, 1]`, 0 if there are no weights.
 
     Reference:
         - Liu et al., Do We Actually Need Dense Over-Parameterization?, ICML
           2021: the in-time over-parameterization rate R_s
     """
+    if not weights:
+        return 0.0
     return sum(weight.ever_active for weight in weights) / sum(
         weight.total for weight in weights
     )
@@ -176,8 +177,8 @@ def check_has_sparse_layers(model):
 def _decide(weight, rewire_rate, rule):
     try:
         return rules.rewire(
-            ops.convert_to_numpy(weight.value),
-            ops.convert_to_numpy(weight.mask),
+            weight.value.numpy(),
+            weight.mask.numpy(),
             weight.groups,
             rewire_rate,
             rule,

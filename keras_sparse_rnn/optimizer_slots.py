@@ -82,6 +82,18 @@ def check_supported(optimizer):
             _note_unknown(inner)
 
 
+def steps_made(optimizer):
+    """How many steps the optimizer has made, an integer."""
+    return int(np.asarray(ops.convert_to_tensor(optimizer.iterations)))
+
+
+def averages_weights(optimizer):
+    """Whether an optimizer keeps a moving average of the weights."""
+    return any(
+        inner.use_ema for inner in keras_internals.inner_optimizers(optimizer)
+    )
+
+
 def slots_of(optimizer, variable):
     """The slots that belong to a variable, in all wrapped optimizers.
 
@@ -140,7 +152,7 @@ def restart(optimizer, weight, rewiring, new_slots="fresh"):
         else:
             values = np.full(len(changed), _fresh_value(inner, name))
             if new_slots == "survivors_mean" and name in _SECOND_MOMENTS:
-                slot = ops.convert_to_numpy(variable)
+                slot = variable.numpy()
                 means = _survivors_means(slot, weight.groups, rewiring)
                 values[len(rewiring.emptied) :] = means
         assign_at(variable, changed, values)
@@ -156,9 +168,9 @@ def clear_empty_places(optimizer, weight):
         optimizer: Keras optimizer.
         weight: `SparseWeight`.
     """
-    empty = ~ops.convert_to_numpy(weight.mask)
+    empty = ~weight.mask.numpy()
     for inner, name, variable in slots_of(optimizer, weight.value):
-        slot = ops.convert_to_numpy(variable)
+        slot = variable.numpy()
         fresh = 0.0 if name == _AVERAGE else _fresh_value(inner, name)
         stray = (slot != np.asarray(fresh, slot.dtype)) & empty
         if stray.any():

@@ -205,7 +205,7 @@ def sparsity_report(model):
         multiply_adds=dense_multiply_adds + sum(w.active for w in multiplied),
         multiply_adds_dense=dense_multiply_adds
         + sum(w.total for w in multiplied),
-        exploration_rate=exploration_rate(weights) if weights else 0.0,
+        exploration_rate=exploration_rate(weights),
     )
 
 

@@ -88,7 +88,10 @@ class SparseWeight:
 
     @property
     def last_epoch(self):
-        """Integer, the epoch before which it was last rewired, or -1."""
+        """Integer, the epoch that began with the last rewiring, or -1.
+
+        Once that epoch is over it is -1 again, see `note_epoch_over`.
+        """
         return int(self._record()[_LAST_EPOCH])
 
     @property
@@ -173,6 +176,17 @@ class SparseWeight:
         self._variable("rewire_rate").assign(
             np.array([rewire_rate], np.float32)
         )
+
+    def note_epoch_over(self):
+        """Notes that the epoch that began with the last rewiring is over.
+
+        An epoch of which this is not noted was broken off, and its rewiring
+        stands when it is begun again.
+        """
+        record = self._record().copy()
+        if record[_LAST_EPOCH] >= 0:
+            record[_LAST_EPOCH] = -1
+            self._variable("rewiring").assign(record)
 
     def _variable(self, suffix):
         return getattr(self.layer, f"{self.name}_{suffix}")

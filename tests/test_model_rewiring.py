@@ -40,11 +40,20 @@ def train(model, optimizer, steps=2):
         optimizer.apply(tape.gradient(loss, variables), variables)
 
 
-@pytest.fixture
-def trained():
+def make_trained():
     model, optimizer = make_model(), keras.optimizers.Adam(0.02)
     train(model, optimizer)
     return model, optimizer
+
+
+@pytest.fixture
+def trained():
+    return make_trained()
+
+
+@pytest.fixture(scope="module")
+def trained_and_not_changed():
+    return make_trained()
 
 
 def everything(model, optimizer):
@@ -148,8 +157,8 @@ def test_the_exploration_rate_is_the_share_of_places_ever_active(trained):
         ({"optimizer": "adam"}, "optimizer=adam"),
     ],
 )
-def test_arguments_out_of_range(trained, arguments, received):
-    message = refusal(trained, "Received: ", **arguments)
+def test_arguments_out_of_range(trained_and_not_changed, arguments, received):
+    message = refusal(trained_and_not_changed, "Received: ", **arguments)
     assert message.endswith(f"Received: {received}")
 
 

@@ -4,7 +4,6 @@ import logging
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
@@ -19,10 +18,9 @@ class RewiringCallback(keras.callbacks.Callback):
     What a rewiring does is the rule's matter; this callback decides when. All
     that must survive a restart is saved with the weights: it keeps no state.
 
-    By default it rewires at the *beginning* of epochs 1, 2, …, E − 1, just
-    before the first batch: what other callbacks save, restore or swap at an
-    epoch's end or beginning is the trained network, whatever their order, and
-    the last epoch is not followed by a rewiring.
+    By default it rewires at the *beginning* of epochs 1, 2, …, E − 1: what
+    other callbacks save or restore at an epoch's end is the trained network,
+    whatever their order, and the last epoch is not followed by a rewiring.
 
     At the end of each epoch it adds to `logs`, and so to `History`, and to
     TensorBoard if that callback comes later in the list:
@@ -116,21 +114,23 @@ class RewiringCallback(keras.callbacks.Callback):
         self._moved, self._rate = 0, 0.0
         if self.every_steps is None:
             self._epoch_due = self._epoch_is_due(epoch)
+            # With averaged weights `SwapEMAWeights` may come later in the list
+            # and put the trained ones back only now: then the first batch's
+            # beginning is the time.
+            if not optimizer_slots.averages_weights(self.model.optimizer):
+                self._rewire_if_epoch_is_due()
         else:
             self._begin_steps(epoch)
         self._first_epoch = False
 
     def on_train_batch_begin(self, batch, logs=None):
-        # Not when the epoch begins: other callbacks may have something to
-        # finish there, such as `SwapEMAWeights`, which puts the weights back.
         if not self.model.built:
             # The first batch builds it: what is due waits for the second.
             return
-        if self.every_steps is not None:
+        if self.every_steps is None:
+            self._rewire_if_epoch_is_due()
+        else:
             self._rewire_if_step_is_due(batch)
-        elif self._epoch_due:
-            self._epoch_due = False
-            self._rewire(self._epoch / self._last_epoch(), self._epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
@@ -140,6 +140,8 @@ class RewiringCallback(keras.callbacks.Callback):
             logs["connections_moved"] = self._moved
             logs["rewire_rate"] = self._rate
             logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+        for weight in weights:
+            weight.note_epoch_over()
         if self._summaries is not None:
             self._summaries.write(weights, epoch)
 
@@ -183,16 +185,14 @@ class RewiringCallback(keras.callbacks.Callback):
         return not (self._first_epoch and self._was_interrupted_in(epoch))
 
     def _was_interrupted_in(self, epoch):
-        """Whether this epoch is begun again after a backup taken within it.
-
-        The same epoch of an earlier `fit` lies at least an epoch's steps back.
-        """
+        """Whether this epoch is begun again after a backup taken within it."""
         weights = self._trainable_weights()
-        if epoch != max((w.last_epoch for w in weights), default=-1):
-            return False
-        since = self._step() - max(weight.last_step for weight in weights)
-        steps = self.params.get("steps")
-        return since >= 0 and (steps is None or since < steps)
+        return any(weight.last_epoch == epoch for weight in weights)
+
+    def _rewire_if_epoch_is_due(self):
+        if self._epoch_due and self.model.built:
+            self._epoch_due = False
+            self._rewire(self._epoch / self._last_epoch(), self._epoch)
 
     def _begin_steps(self, epoch):
         step = self._step()
@@ -250,7 +250,7 @@ class RewiringCallback(keras.callbacks.Callback):
         ]
 
     def _step(self):
-        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
+        return optimizer_slots.steps_made(self.model.optimizer)
 
 
 def _check_at_least(name, value, least):

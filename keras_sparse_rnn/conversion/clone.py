@@ -3,7 +3,7 @@
 import contextlib
 
 import keras
-from keras import ops
+import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
@@ -126,7 +126,7 @@ def copy_state(source, target):
             ):
                 setattr(theirs, name, getattr(ours, name))
         effective = {
-            id(weight.value): weight.effective_value()
+            id(weight.value): np.asarray(weight.effective_value())
             for weight in getattr(ours, "sparse_weights", [])
         }
         variables = dense_variables
@@ -136,11 +136,7 @@ def copy_state(source, target):
             variables(ours), variables(theirs), strict=True
         ):
             # By way of NumPy: JAX would share the buffer, and give it away.
-            copy.assign(
-                ops.convert_to_numpy(
-                    effective.get(id(variable), variable.value)
-                )
-            )
+            copy.assign(effective.get(id(variable), variable.numpy()))
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
                 copy.assign(state.numpy())

@@ -237,7 +237,7 @@ def _check_name(name, convertible, argument):
     if name not in convertible:
         raise ValueError(
             f"`{argument}` must name layers that can be converted: "
-            f"{[*convertible]}. Received: {name!r}"
+            f"{[*convertible]}. Received: {argument}={name!r}"
         )
 
 

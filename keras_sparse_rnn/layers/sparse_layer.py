@@ -190,7 +190,7 @@ def _is_kept_with_any(layer, variable):
     )
 
 
-class RefusedBySparsity(NotImplementedError, ValueError):
+class RefusedBySparsityError(NotImplementedError, ValueError):
     """What would bypass the mask.
 
     `model.quantize()` skips a layer that raises `NotImplementedError`; a user
@@ -236,7 +236,7 @@ class RefusesDenseAdapters:
         self._refuse("quantization", f"mode={mode!r}")
 
     def _refuse(self, what, received):
-        raise RefusedBySparsity(
+        raise RefusedBySparsityError(
             f"{self._owner(self.name)} does not support {what}, which would "
             "bypass the mask. Call `keras_sparse_rnn.strip_sparsity(model)` "
             f"first. Received: {received}"

@@ -204,13 +204,15 @@ def takes_arguments_of(namesake):
             for field in dataclasses.fields(TopologyArguments)
         ]
 
-        def __init__(self, *args, **kwargs):
+        def constructor(self, *args, **kwargs):
             super(cls, self).__init__(*args, **kwargs)
 
-        __init__.__signature__ = inspect.Signature(
+        constructor.__name__ = "__init__"
+        constructor.__qualname__ = f"{cls.__qualname__}.__init__"
+        constructor.__signature__ = inspect.Signature(
             [*parameters[:-1], *keywords, parameters[-1]]
         )
-        cls.__init__ = __init__
+        cls.__init__ = constructor
         return cls
 
     return decorate

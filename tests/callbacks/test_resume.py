@@ -73,7 +73,12 @@ KILLED = {
 }
 # Backups after so many batches, of four in an epoch, and where it is killed.
 FREQUENT = {
-    "epochs": ({"save_freq": 3}, (2, 2, "end", False)),
+    "within an epoch": ({"save_freq": 3}, (2, 2, "end", False)),
+    "at its last batch": ({"save_freq": 4}, (2, 2, "end", False)),
+    "with accumulation": (
+        {"save_freq": 4, **SETTINGS["accumulation"], "rewiring": {}},
+        (2, 2, "end", False),
+    ),
     "steps, often": (
         {"save_freq": 2, "rewiring": {"every_steps": 3}},
         (1, 3, "end", False),
@@ -158,16 +163,24 @@ def test_settings_make_a_difference(folder, other):
     assert (first != second).any()
 
 
-def test_no_epoch_is_rewired_twice_with_frequent_backups(folder):
-    first, second = journal(folder, "epochs")
-    # The backup that was resumed from was taken in the middle of an epoch
-    # that had been rewired: it is begun again.
-    begin = second[0]
-    assert begin["epoch"] == 2
-    assert begin["rewirings"] == 2
-    assert begin["step"] % 4
+@pytest.mark.parametrize(
+    ("name", "begun_again"),
+    [
+        ("within an epoch", 2),
+        ("at its last batch", 1),
+        ("with accumulation", 1),
+    ],
+)
+def test_no_epoch_is_rewired_twice_with_frequent_backups(
+    folder, name, begun_again
+):
+    first, second = journal(folder, name)
     assert [entry["epoch"] for entry in first[1:]] == [1, 2]
-    assert [entry["epoch"] for entry in second[1:]] == [3]
+    # The backup is of an epoch that had been rewired: it is begun again.
+    begin = second[0]
+    assert begin["epoch"] == begin["rewirings"] == begun_again
+    rewired = [entry["epoch"] for entry in second[1:]]
+    assert rewired == [*range(begun_again + 1, 4)]
 
 
 def test_steps_between_rewirings_are_kept_with_frequent_backups(folder):

@@ -84,6 +84,24 @@ def test_an_epoch_that_was_broken_off_is_not_rewired_again(stopped_at):
     assert recorder.rewired_before() == [(3, 0)]
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize("accumulation", [None, 3])
+@pytest.mark.parametrize("length_is_known", [True, False])
+def test_an_epoch_that_is_over_is_rewired_when_done_again(
+    accumulation, length_is_known
+):
+    model = tiny.dense_model(
+        keras.optimizers.Adam(gradient_accumulation_steps=accumulation)
+    )
+    x, y = tiny.tokens()
+    for count in (1, 2, 3):
+        batches = [(x[i : i + 8], y[i : i + 8]) for i in range(0, 32, 8)]
+        data = (x, y) if length_is_known else ((b for b in batches), None)
+        callback = ksr.SETCallback(0.4, start=0)
+        tiny.fit(model, callback, epochs=1, x=data[0], y=data[1])
+        assert [w.rewirings for w in ksr.sparse_weights(model)] == [count]
+
+
 class Network(keras.Model):
     """The same attribute names with and without sparsity."""
 

@@ -14,7 +14,14 @@ def selects(function, *inputs):
     graph = tf.function(function).get_concrete_function(*inputs).graph
     library = graph.as_graph_def().library.function
     assert any("body" in each.signature.name for each in library)
-    outside = sum(node.type == "SelectV2" for node in graph.get_operations())
+    # Only what the outputs need: `Bidirectional` first tries a fused call.
+    live, waiting = set(), [tensor.op for tensor in graph.outputs]
+    while waiting:
+        node = waiting.pop()
+        if node not in live:
+            live.add(node)
+            waiting += [tensor.op for tensor in node.inputs]
+    outside = sum(node.type == "SelectV2" for node in live)
     inside = sum(
         node.op == "SelectV2" for each in library for node in each.node_def
     )

@@ -15,7 +15,6 @@ ARGUMENTS = [
     {"use_bias": False},
     {"kernel_initializer": "he_normal", "bias_initializer": "ones"},
     {"kernel_regularizer": "l2", "bias_regularizer": "l1"},
-    {"kernel_regularizer": keras.regularizers.OrthogonalRegularizer()},
     {"activity_regularizer": "l2"},
     {"kernel_constraint": "max_norm", "bias_constraint": "non_neg"},
     {"trainable": False},

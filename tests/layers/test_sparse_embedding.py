@@ -26,8 +26,10 @@ ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("ids", [IDS, IDS.astype("float32"), IDS[0]])
+@pytest.mark.parametrize(
+    ("ids", "compiled"),
+    [(IDS, False), (IDS, True), (IDS[0].astype("float32"), False)],
+)
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=lambda a: ",".join(a))
 def test_at_density_one_it_is_embedding_bit_for_bit(arguments, ids, compiled):
     dense, sparse = namesakes.pair(CLASSES, 7, 4, **arguments)

@@ -267,7 +267,7 @@ BAD_AT_BUILD = {
 }
 
 
-@pytest.mark.parametrize("kind", namesakes.SPARSE)
+@pytest.mark.parametrize("kind", ["LSTM", "Embedding"])
 @pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
 def test_bad_arguments_are_refused_by_name(kind, arguments):
     size = {"input_dim": 7, "output_dim": 3} if kind == "Embedding" else {}
