@@ -36,12 +36,14 @@ flags.DEFINE_float("rewire_rate", 0.4, "Fraction of connections to move.")
 flags.DEFINE_string("json", "rewire_time.json", "File to write.")
 
 
-def text_model(vocabulary_size, epsilon):
+def text_model(vocabulary_size, epsilon, embedding_epsilon):
     """The paper's text model, compiled, and a function that trains a step."""
     model = keras.Sequential(
         [
             keras.Input((FLAGS.timesteps,), dtype="int32"),
-            ksr.SparseEmbedding(vocabulary_size, FLAGS.units, epsilon=epsilon),
+            ksr.SparseEmbedding(
+                vocabulary_size, FLAGS.units, epsilon=embedding_epsilon
+            ),
             ksr.SparseLSTM(FLAGS.units, epsilon=epsilon),
             keras.layers.Dense(2, activation="softmax"),
         ]
@@ -100,9 +102,11 @@ def timed_parts(spent):
         yield rule
 
 
-def measure(vocabulary_size, epsilon):
+def measure(vocabulary_size, epsilon, embedding_epsilon=None):
     """Medians in milliseconds: a training step, a rewiring, its parts."""
-    model, step = text_model(vocabulary_size, epsilon)
+    model, step = text_model(
+        vocabulary_size, epsilon, embedding_epsilon or epsilon
+    )
     steps = [seconds(step) for _ in range(FLAGS.repeats)]
     totals, parts = [], []
     for _ in range(FLAGS.repeats + 1):
@@ -164,10 +168,10 @@ def main(_):
     )
     print()
     growth = [whole]
-    growth += [
-        measure(rows, FLAGS.epsilon * (20_256 / (rows + 256)))
-        for rows in (5_000, 80_000)
-    ]
+    for rows in (FLAGS.vocabulary_size // 4, FLAGS.vocabulary_size * 4):
+        # As many connections in a smaller and in a larger table.
+        sides = (FLAGS.vocabulary_size + FLAGS.units) / (rows + FLAGS.units)
+        growth.append(measure(rows, FLAGS.epsilon, FLAGS.epsilon * sides))
     growth += [measure(FLAGS.vocabulary_size, epsilon) for epsilon in (2, 50)]
     print_table(
         ["places", "connections", "rewiring ms", "training step ms"],

@@ -95,22 +95,36 @@ flags.DEFINE_float(
     "validation_fraction",
     0.1,
     "Share of the training texts that is set aside to choose the epoch.",
+    lower_bound=0.001,
+    upper_bound=0.9,
 )
 flags.DEFINE_enum("cell", "lstm", list(LAYERS), "The recurrent layer.")
-flags.DEFINE_integer("units", 256, "Units of the recurrent layer.")
+flags.DEFINE_integer(
+    "units", 256, "Units of the recurrent layer.", lower_bound=1
+)
 flags.DEFINE_integer("embedding_dim", 256, "Length of a word's vector.")
 flags.DEFINE_integer(
-    "vocabulary_size", 20_000, "Most frequent words that get a vector."
+    "vocabulary_size",
+    20_000,
+    "Most frequent words that get a vector.",
+    lower_bound=3,
 )
 flags.DEFINE_integer("sequence_length", 100, "Last words of a text to read.")
 by_dataset = "By default as in the paper for the data set."
 flags.DEFINE_integer("batch_size", None, by_dataset, lower_bound=1)
 flags.DEFINE_float("learning_rate", None, f"Adam's. {by_dataset}")
 flags.DEFINE_float(
-    "rewire_rate", None, f"Share of connections moved. {by_dataset}"
+    "rewire_rate",
+    None,
+    f"Share of connections moved. {by_dataset}",
+    lower_bound=0,
+    upper_bound=1,
 )
 flags.DEFINE_float(
-    "epsilon", None, f"Erdős–Rényi density of the connections. {by_dataset}"
+    "epsilon",
+    None,
+    f"Erdős–Rényi level of sparsity. {by_dataset}",
+    lower_bound=1e-3,
 )
 flags.DEFINE_integer("epochs", None, by_dataset, lower_bound=1)
 flags.DEFINE_bool(

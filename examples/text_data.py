@@ -357,7 +357,9 @@ def _sorted_labels(labels):
     """Sorts different labels, as numbers where all of them are."""
     labels = set(labels)
     numeric = all(label.strip().isdecimal() for label in labels)
-    return tuple(sorted(labels, key=int if numeric else None))
+    if not numeric:
+        return tuple(sorted(labels))
+    return tuple(sorted(labels, key=lambda label: (int(label), label)))
 
 
 def _repaired(text):

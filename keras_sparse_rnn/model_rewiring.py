@@ -102,18 +102,62 @@ def rewire(
     weights = [
         weight for weight in sparse_weights(model, layers) if weight.trainable
     ]
-    for weight in weights:
+    bring_in_order(weights, optimizer)
+    return rewire_weights(
+        weights, optimizer, rewire_rate, rule, new_slots, epoch
+    )
+
+
+def bring_in_order(weights, optimizer):
+    """Clears weights and slots at places that are no connections.
+
+    Training with the mask leaves nothing there; `model.set_weights()` or a
+    dense checkpoint may.
+
+    Args:
+        weights: List of `SparseWeight`s.
+        optimizer: The Keras optimizer that trains them.
+
+    Raises:
+        ValueError: If the optimizer was built for other variables; nothing is
+            changed then.
+    """
+    trained = [weight for weight in weights if weight.trainable]
+    for weight in trained:
         optimizer_slots.slots_of(optimizer, weight.value)
+    for weight in weights:
+        weight.enforce_mask()
+    for weight in trained:
+        optimizer_slots.clear_empty_places(optimizer, weight)
 
+
+def rewire_weights(
+    weights, optimizer, rewire_rate, rule, new_slots="fresh", epoch=None
+):
+    """Rewires weights that are in order, with arguments that are checked.
+
+    Args:
+        weights: List of trainable `SparseWeight`s.
+        optimizer: The Keras optimizer that trains them.
+        rewire_rate: As for `rewire`.
+        rule: `RewiringRule`.
+        new_slots: As for `rewire`.
+        epoch: As for `rewire`.
+
+    Returns:
+        A `ModelRewiring`.
+
+    Raises:
+        ValueError: If a weight is NaN or the rule returns what it may not;
+            nothing is changed then.
+    """
     decided = [_decide(weight, rewire_rate, rule) for weight in weights]
-
     step = optimizer_slots.steps_made(optimizer)
-    for weight, rewiring in zip(weights, decided, strict=True):
-        weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
-        optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
     # Layers of the same name in nested models have weights of the same path.
     moved = collections.Counter()
     for weight, rewiring in zip(weights, decided, strict=True):
+        weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
+        optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
         moved[weight.path] += rewiring.connections_moved
     return ModelRewiring(moved.total(), float(rewire_rate), dict(moved))
 

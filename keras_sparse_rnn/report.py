@@ -247,6 +247,10 @@ def _dense_counts(model):
                     biases += size
                 continue
             others += size
-            if len(variable.shape) == 2 and not is_embedding:
+            if (
+                len(variable.shape) == 2
+                and variable.name != "bias"
+                and not is_embedding
+            ):
                 multiply_adds += size
     return biases, others, multiply_adds

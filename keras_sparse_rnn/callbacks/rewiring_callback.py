@@ -127,6 +127,8 @@ class RewiringCallback(keras.callbacks.Callback):
         if not self.model.built:
             # The first batch builds it: what is due waits for the second.
             return
+        if not self._checked:
+            self._check()
         if self.every_steps is None:
             self._rewire_if_epoch_is_due()
         else:
@@ -151,17 +153,16 @@ class RewiringCallback(keras.callbacks.Callback):
         What is not built yet is left for the next time.
         """
         model_rewiring.check_has_sparse_layers(self.model)
-        for weight in sparse_weights(self.model, self.layers):
-            weight.enforce_mask()
-            if weight.trainable:
-                optimizer_slots.clear_empty_places(self.model.optimizer, weight)
+        model_rewiring.bring_in_order(
+            sparse_weights(self.model, self.layers), self.model.optimizer
+        )
         self._checked = all(layer.built for layer in sparse_layers(self.model))
 
     def _note_if_never_due(self, unit, first, stop):
         if self.end is not None:
             stop = min(stop, self.end)
         if stop <= first:
-            # A note and no warning: one epoch is a fair thing to try.
+            # Logged, no Python warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
                 "No connection will be rewired: the first time would be at "
                 "the beginning of %s %d, counted from 0, and rewiring ends "
@@ -230,14 +231,13 @@ class RewiringCallback(keras.callbacks.Callback):
         if not self._checked:
             self._check()
         rate = self.rewire_rate * self.rule.schedule(progress)
-        rewired = model_rewiring.rewire(
-            self.model,
+        rewired = model_rewiring.rewire_weights(
+            self._trainable_weights(),
             self.model.optimizer,
             rate,
-            rule=self.rule,
-            layers=self.layers,
-            new_slots=self.new_slots,
-            epoch=epoch,
+            self.rule,
+            self.new_slots,
+            epoch,
         )
         self._moved += rewired.connections_moved
         self._rate = rate

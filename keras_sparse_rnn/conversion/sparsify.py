@@ -35,12 +35,15 @@ def sparsify(
     Args:
         model: Built Sequential or Functional model, of any nesting, or a
             single layer.
-        sparsity: Float in `[0, 1)`, of all converted matrices together.
+        sparsity: Float in `[0, 1)`, of all converted matrices together. The
+            number of weights that are kept is exact, except that with
+            `granularity="unit"` and no embedding it is a multiple of the
+            gates.
         allocation: String, how the budget is shared: `"uniform"`,
             `"erdos_renyi"` (or `"er"`) or `"erdos_renyi_kernel"` (or
             `"erk"`), see `keras_sparse_rnn.topology.allocate`. Each gate
-            counts as a matrix unless `granularity="kernel"`. Defaults to
-            `"uniform"`.
+            counts as a matrix with `granularity="gate"`, the packed matrix
+            otherwise. Defaults to `"uniform"`.
         settings: Dict from a layer's name, as in `model.summary()` or of a
             layer or cell inside a wrapper, to a dict of the arguments that a
             sparse layer takes, such as `{"epsilon": 10}`. Give either this or
@@ -53,8 +56,9 @@ def sparsify(
             drawn. Defaults to `"largest"`.
         granularity: String, of the layers under the global budget: `"gate"`,
             `"kernel"` or `"unit"`, see `SparseLSTM`. Defaults to `"gate"`.
-        topology_seed: Integer of at least 0 for all layers under the global
-            budget. Defaults to `None`, a seed drawn for each.
+        topology_seed: Integer of at least 0, from which each layer under the
+            global budget gets a seed of its own. Defaults to `None`: seeds
+            are drawn.
 
     Returns:
         A model, or layer, with the same names, sparse layers in place of
@@ -81,6 +85,11 @@ def sparsify(
             "Expected either `sparsity`, a global budget, or `settings`, a "
             f"dict per layer. Received: sparsity={sparsity}, "
             f"settings={settings}"
+        )
+    if settings is not None and not settings:
+        raise ValueError(
+            "`settings` must name at least one layer. "
+            f"Received: settings={settings}"
         )
     if settings is not None and layers is not None:
         raise ValueError(
@@ -115,7 +124,7 @@ def sparsify(
     for name in by_layer:
         if name not in converted:
             raise ValueError(
-                f"'{_convertible(model)[name].path}' cannot be converted: a "
+                f"'{_convertible(model)[name][0].path}' cannot be converted: a "
                 "layer that is not Keras's own makes it in its constructor. "
                 "Convert it where it is made, or name other `layers`. "
                 f"Received: model={model.name!r}"
@@ -132,9 +141,10 @@ def sparsify(
 
 
 def _convertible(model):
-    """Layers and cells that can be converted, by name: a layer, not its cell.
+    """Layers and cells that can be converted: lists of them, by name.
 
-    The cell inside an `LSTM` is converted with it.
+    The cell inside an `LSTM` is converted with it. Several have one name where
+    `Bidirectional` copies a cell, and in nested models.
     """
     inside = keras_internals.flatten_layers(model)
     cells_of_layers = {
@@ -152,12 +162,7 @@ def _convertible(model):
             or id(layer) in cells_of_layers
         ):
             continue
-        if layer.name in found and found[layer.name] is not layer:
-            raise ValueError(
-                "Layers that are converted need names of their own. "
-                f"Received: two layers named {layer.name!r}"
-            )
-        found[layer.name] = layer
+        found.setdefault(layer.name, []).append(layer)
     return found
 
 
@@ -182,38 +187,73 @@ def _from_budget(
     if layers is None:
         chosen = {
             name: layer
-            for name, layer in convertible.items()
+            for name, same_name in convertible.items()
+            for layer in same_name
             if type(layer).__name__ in _BY_DEFAULT
         }
     else:
+        layers = [layers] if isinstance(layers, str) else layers
         for name in layers:
             _check_name(name, convertible, "layers")
-        chosen = {name: convertible[name] for name in layers}
+        chosen = {name: convertible[name][0] for name in layers}
+    for name in chosen:
+        if len(convertible[name]) > 1:
+            raise ValueError(
+                "Under a global budget each layer needs a name of its own: "
+                "name the layers, or pass `settings`, which go to all of a "
+                f"name. Received: {len(convertible[name])} layers named "
+                f"{name!r}"
+            )
     if not chosen:
         raise ValueError(
             "Expected a model with recurrent layers, cells or embeddings, or "
             f"`layers` to convert. Received: model={model.name!r}, "
             f"layers={layers}"
         )
-    places, shapes = [], []
+    places, shapes, tied = [], [], []
     for name, layer in chosen.items():
         for matrix, shape, groups in _matrices(layer, granularity):
             for group in groups:
                 places.append((name, matrix))
-                shapes.append(group.shape(shape[0]))
-    counts = topologies.allocate(shapes, sparsity, allocation)
+                shapes.append((shape[0], group.stop - group.start))
+                tied.append(group.tied)
+    counts = _connections(
+        topologies.allocate(shapes, sparsity, allocation), tied
+    )
     by_layer = {
         name: {
             "granularity": granularity,
             "topology": {},
-            "topology_seed": topology_seed,
+            "topology_seed": _seed_of(topology_seed, index),
         }
-        for name in chosen
+        for index, name in enumerate(chosen)
     }
     for (name, matrix), count in zip(places, counts, strict=True):
         of_layer = by_layer[name]["topology"]
         of_layer.setdefault(matrix, []).append(topologies.FixedCount(count))
     return by_layer
+
+
+def _connections(weights, tied):
+    """Numbers of connections that carry `tied` weights each.
+
+    What does not divide is passed on, last to matrices where a connection is
+    one weight: the sum is exact if there is one, else short of one connection.
+    """
+    counts, left = [0] * len(weights), 0
+    for index in sorted(range(len(weights)), key=lambda i: -tied[i]):
+        left += weights[index]
+        counts[index] = max(left // tied[index], 1)
+        left -= counts[index] * tied[index]
+    return counts
+
+
+def _seed_of(topology_seed, index):
+    """A seed of its own for each layer, so that equal layers differ."""
+    if topology_seed is None:
+        return None
+    sequence = np.random.SeedSequence([topology_seed, index])
+    return int(sequence.generate_state(1)[0])
 
 
 def _matrices(layer, granularity):

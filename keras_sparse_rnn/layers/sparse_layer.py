@@ -1,6 +1,7 @@
 """What cells, `SparseDense` and `SparseEmbedding` share."""
 
 import keras
+import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
@@ -131,10 +132,25 @@ class SparseLayer:
                     f"{tuple(variable.shape)} for '{variable.path}'. "
                     f"Received: shape={tuple(value.shape)}"
                 )
+        for weight in self._own_sparse_weights():
+            for variable, value in zip(variables, values, strict=True):
+                if variable is weight.mask:
+                    self._check_tied(weight, np.asarray(value))
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         for weight in self._own_sparse_weights():
             weight.enforce_mask()
+
+    def _check_tied(self, weight, mask):
+        """Refuses a mask whose gates differ where they are to be the same."""
+        for group in weight.groups:
+            gates = group.view(mask)
+            if (gates != gates[:, :1]).any():
+                raise ValueError(
+                    f"{self._owner(self.name)} expects the same connections "
+                    f"in all gates of '{weight.path}'. Received: a mask of "
+                    "another granularity than granularity='unit'"
+                )
 
     def _own_sparse_weights(self):
         keep_diagonal = self._topology_arguments.keep_diagonal

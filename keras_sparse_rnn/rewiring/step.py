@@ -137,7 +137,18 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     if keep_diagonal:
         movable = active // outputs != active % outputs
         active, weights = active[movable], weights[movable]
-    chosen = rule.drop(weights, rate)
+    chosen = np.asarray(rule.drop(weights, rate))
+    if chosen.size and (
+        not np.issubdtype(chosen.dtype, np.integer)
+        or chosen.min() < 0
+        or chosen.max() >= len(weights)
+    ):
+        raise ValueError(
+            "A drop rule must return integer indices of connections, from 0 "
+            f"to {len(weights) - 1} here. Received: {chosen!r} "
+            f"from drop={rule.drop}"
+        )
+    chosen = chosen.astype(np.int64)
     if len(chosen) == connections:
         strongest = np.argmax(np.abs(weights[chosen]).sum(axis=1))
         chosen = np.delete(chosen, strongest)
@@ -165,6 +176,11 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
             "`new_values` must return an array of the shape it is given, "
             f"{(len(grown), group.tied)} here. Received: "
             f"shape={values.shape} from new_values={rule.new_values}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "`new_values` must return finite numbers. Received: "
+            f"{values!r} from new_values={rule.new_values}"
         )
     emptied = dropped[~taken[dropped]]
     return (

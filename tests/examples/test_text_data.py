@@ -252,6 +252,7 @@ def test_csv_errors_name_the_file(tmp_path, content, columns, match):
         ("a.csv.xz", b"text,label\nx,1\n", "readable file"),
         ("a.csv.xz", lzma.compress(b"text,label\n" * 50)[:-9], "readable"),
     ],
+    ids=["latin 1", "no gzip", "cut gzip", "no xz", "cut xz"],
 )
 def test_csv_unreadable_file_is_named(tmp_path, name, content, match):
     path = tmp_path / name

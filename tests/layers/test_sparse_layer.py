@@ -103,7 +103,7 @@ def test_a_file_of_another_shape_changes_nothing_in_the_layer(kind, tmp_path):
         np.testing.assert_array_equal(now, then)
 
 
-@pytest.mark.parametrize("kind", DENSE)
+@pytest.mark.parametrize("kind", ["LSTM", "Dense", "Embedding"])
 @pytest.mark.parametrize("format_", ["keras", "weights.h5", "checkpoint"])
 def test_save_and_load(kind, format_, tmp_path):
     def make():

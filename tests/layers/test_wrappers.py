@@ -127,7 +127,7 @@ def test_models_of_every_kind_train_and_stay_sparse(model):
     model.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=False)
     inputs = np.tile(namesakes.sequences(), (4, 1, 1))
     targets = np.ones((8, 2))
-    model.build(inputs.shape)
+    model(inputs)
     before = masks(model)
     history = model.fit(inputs, targets, batch_size=4, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

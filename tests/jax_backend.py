@@ -1,0 +1,59 @@
+"""Trains, strips and saves a sparse model on Keras's JAX backend."""
+
+import sys
+
+import keras
+import numpy as np
+
+import keras_sparse_rnn as ksr
+
+
+def main(folder):
+    assert keras.backend.backend() == "jax"
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            ksr.SparseEmbedding(30, 8, epsilon=2),
+            keras.layers.Bidirectional(
+                ksr.SparseLSTM(6, epsilon=1, return_sequences=True)
+            ),
+            ksr.SparseGRU(4, sparsity=0.5, dropout=0.1),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(30, size=(32, 6)), rng.integers(2, size=32)
+    before = [np.asarray(w.mask) for w in ksr.sparse_weights(model)]
+    for arguments in ({}, {"every_steps": 2}):
+        history = model.fit(
+            x,
+            y,
+            epochs=2,
+            batch_size=8,
+            verbose=0,
+            callbacks=[ksr.EpochSeed(1), ksr.SETCallback(0.5, **arguments)],
+        ).history
+        assert history["connections_moved"][1] > 0
+    for weight, mask in zip(ksr.sparse_weights(model), before, strict=True):
+        assert weight.active == mask.sum()
+        assert not np.asarray(weight.value)[~np.asarray(weight.mask)].any()
+    answers = model.predict(x, verbose=0)
+    plain = ksr.strip_sparsity(model)
+    np.testing.assert_array_equal(plain.predict(x, verbose=0), answers)
+    model.save(f"{folder}/model.keras")
+    loaded = keras.models.load_model(f"{folder}/model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), answers)
+
+    inputs = rng.normal(size=(3, 5, 4)).astype("float32")
+    for name in ("LSTM", "GRU", "SimpleRNN"):
+        keras.utils.set_random_seed(2)
+        sparse = getattr(ksr, f"Sparse{name}")(5, sparsity=0)(inputs)
+        keras.utils.set_random_seed(2)
+        dense = getattr(keras.layers, name)(5)(inputs)
+        np.testing.assert_array_equal(np.asarray(sparse), np.asarray(dense))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
