@@ -86,17 +86,17 @@ def sparsify(
             f"dict per layer. Received: sparsity={sparsity}, "
             f"settings={settings}"
         )
-    if settings is not None and not settings:
-        raise ValueError(
-            "`settings` must name at least one layer. "
-            f"Received: settings={settings}"
-        )
     if settings is not None and layers is not None:
         raise ValueError(
             "`layers` goes with the global budget: `settings` names its "
             f"layers. Received: layers={layers}, settings={settings}"
         )
     check_built(model)
+    if settings is not None and not settings:
+        raise ValueError(
+            "`settings` must name at least one layer. "
+            f"Received: settings={settings}"
+        )
     by_layer = (
         _from_budget(
             model, sparsity, allocation, layers, granularity, topology_seed
@@ -252,6 +252,11 @@ def _seed_of(topology_seed, index):
     """A seed of its own for each layer, so that equal layers differ."""
     if topology_seed is None:
         return None
+    if not isinstance(topology_seed, (int, np.integer)) or topology_seed < 0:
+        raise ValueError(
+            "`topology_seed` must be an integer of at least 0. "
+            f"Received: topology_seed={topology_seed}"
+        )
     sequence = np.random.SeedSequence([topology_seed, index])
     return int(sequence.generate_state(1)[0])
 

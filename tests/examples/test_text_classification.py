@@ -179,15 +179,25 @@ def test_mirrored_strategy(run_python, arguments, tmp_path):
     [
         (["--dataset=imbd"], "Received: dataset='imbd'"),
         (["--train_csv="], "Received: train_csv=''"),
-        (["--rewire_rate=2"], "Received: "),
-        (["--epsilon=-1"], "Received: "),
-        (["--validation_fraction=0"], "Received: fraction=0"),
     ],
 )
-def test_wrong_flags(run_python, arguments, flags, message):
+def test_wrong_data(run_python, arguments, flags, message):
     failed = run_python(*arguments, "--epochs=1", *flags, status=1)
     assert "ValueError" in failed.stderr
     assert message in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "flag", ["--rewire_rate=2", "--epsilon=-1", "--validation_fraction=0"]
+)
+def test_wrong_settings_leave_the_last_run_alone(
+    run_python, arguments, tmp_path, flag
+):
+    kept = tmp_path / "history-sparse.jsonl"
+    kept.write_text("{}\n")
+    failed = run_python(*arguments, flag, status=1)
+    assert flag in failed.stderr
+    assert kept.exists()
 
 
 def test_runs_without_tensorboard(run_python, arguments):

@@ -28,7 +28,6 @@ ONE_BY_ONE = [
     {"dropout": 0.4},
     {"dropout": 0.4, "seed": 7},
     {"recurrent_dropout": 0.4, "seed": 7},
-    {"dropout": 1.0},
     {"return_sequences": True},
     {"return_state": True},
     {"return_sequences": True, "return_state": True},
