@@ -13,6 +13,8 @@ class SparseLSTMCell(SparseCell, keras.layers.LSTMCell):
     """LSTM cell with sparse kernels, for `keras.layers.RNN` and stacks.
 
     Takes every argument of `keras.layers.LSTMCell` and those of `SparseLSTM`.
+    A cell that `Bidirectional` copies has the same topology in both
+    directions, where `SparseLSTM` has two: a cell does not know its direction.
 
     Example:
 
