@@ -407,3 +407,19 @@ def test_one_seed_gives_the_same_masks_in_every_process():
     }
     assert len(printed) == 1
     assert len(set(printed.pop().split())) == 6
+
+
+def test_stray_weights_and_slots_are_cleared_in_a_loop_of_ones_own():
+    model = keras.Sequential(
+        [keras.Input((4, 3)), ksr.SparseLSTM(5, sparsity=0.5)]
+    )
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((2, 4, 3)), np.ones((2, 5)))
+    full = [
+        np.ones_like(value) if value.dtype == np.float32 else value
+        for value in model.get_weights()
+    ]
+    model.set_weights(full)
+    ksr.rewire(model, model.optimizer, 0.3)
+    for weight in ksr.sparse_weights(model):
+        assert not weight.value.numpy()[~weight.mask.numpy()].any()

@@ -154,3 +154,15 @@ def test_an_unbuilt_model_is_refused():
         ValueError, match=r"must be built.*Received: model=.*not built"
     ):
         ksr.sparsity_report(model)
+
+
+def test_the_two_biases_of_a_plain_gru_multiply_nothing():
+    model = keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32"),
+            ksr.SparseEmbedding(20, 4, sparsity=0.5),
+            keras.layers.GRU(8),
+        ]
+    )
+    report = ksr.sparsity_report(model)
+    assert report.multiply_adds == 4 * 24 + 8 * 24

@@ -267,3 +267,22 @@ def test_every_float_weight_is_float32_in_mixed_precision(kind, policy):
     inputs = inputs_of(kind)
     model.fit(inputs, np.ones(model(inputs).shape), verbose=0)
     assert_zero_outside(layer)
+
+
+def test_masks_of_another_granularity_are_refused(tmp_path):
+    def model(granularity):
+        return keras.Sequential(
+            [
+                keras.Input((4, 3)),
+                ksr.SparseLSTM(5, sparsity=0.5, granularity=granularity),
+            ]
+        )
+
+    path = tmp_path / "gate.weights.h5"
+    model("gate").save_weights(path)
+    unit = model("unit")
+    before = [variable.numpy() for variable in unit.weights]
+    with pytest.raises(ValueError, match=r"SparseLSTM.*Received: "):
+        unit.load_weights(path)
+    for variable, value in zip(unit.weights, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)

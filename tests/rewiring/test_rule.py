@@ -1,8 +1,10 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from keras_sparse_rnn import rewiring
+from keras_sparse_rnn import topology
 
 
 def test_st_rnn_is_magnitude_random_growth_from_zero_and_cosine():
@@ -33,3 +35,42 @@ def test_unknown_rules(rule):
     with pytest.raises(ValueError, match="Received: rule=") as error:
         rewiring.get(rule)
     assert str(error.value).endswith(f"Received: rule={rule!r}")
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda weights, rate: [len(weights)],
+        lambda weights, rate: [-1],
+        lambda weights, rate: [0.0],
+        lambda weights, rate: np.ones(len(weights), bool),
+    ],
+)
+def test_a_drop_rule_must_return_indices(drop):
+    weight = np.ones((3, 4), np.float32)
+    mask = np.eye(3, 4, dtype=bool)
+    rule = rewiring.RewiringRule(drop=drop)
+    with pytest.raises(ValueError, match=r"drop rule.*Received: "):
+        rewiring.rewire(
+            weight,
+            mask,
+            topology.matrix_groups(4),
+            0.5,
+            rule,
+            np.random.default_rng(0),
+        )
+
+
+def test_new_values_must_be_finite():
+    rule = rewiring.RewiringRule(
+        new_values=lambda shape, rng: np.full(shape, np.nan)
+    )
+    with pytest.raises(ValueError, match=r"finite.*Received: "):
+        rewiring.rewire(
+            np.ones((3, 4), np.float32),
+            np.eye(3, 4, dtype=bool),
+            topology.matrix_groups(4),
+            0.5,
+            rule,
+            np.random.default_rng(0),
+        )
