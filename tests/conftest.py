@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture(autouse=True)
 def _fresh_keras():
     """Every test starts from the same seeds, names and policy."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy("float32")
     yield
