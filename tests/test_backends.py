@@ -24,14 +24,19 @@ def run(backend, *command):
     )
 
 
-@pytest.mark.skipif(
+# Keras's NumPy backend imports JAX too.
+needs_jax = pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="JAX is not installed."
 )
+
+
+@needs_jax
 def test_layers_rewiring_stripping_and_saving_work_on_jax(tmp_path):
     done = run("jax", str(HERE / "jax_backend.py"), str(tmp_path))
     assert done.returncode == 0, done.stderr
 
 
+@needs_jax
 def test_import_says_in_one_line_that_a_backend_is_untested():
     done = run("numpy", "-W", "always", "-c", "import keras_sparse_rnn")
     lines = [line for line in done.stderr.splitlines() if "UserWarning" in line]
