@@ -5,6 +5,16 @@ that a new Keras release is checked here and nowhere else.
 """
 
 import keras
+from keras.src.backend.common import global_state
+
+
+def current_call():
+    """What stands for the outermost call of a layer that is in progress.
+
+    The same object during that call, another one during the next, and `None`
+    outside of any.
+    """
+    return global_state.get_global_attribute("current_call_ctx")
 
 
 def flatten_layers(layer):

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sparse_rnn.tracing import is_tracing
+
 # Places in the vector of integers that is kept with each mask.
 _KEY = slice(0, 2)
 _REWIRINGS, _LAST_STEP, _LAST_EPOCH = 2, 3, 4
@@ -289,9 +291,18 @@ def masked(weight, mask):
     A selection, not a product: it gives 0 where a product gives NaN for an
     infinite weight, and it is exact in every precision.
     """
-    return ops.where(
-        ops.convert_to_tensor(mask), ops.convert_to_tensor(weight), 0
-    )
+    weight = ops.convert_to_tensor(weight)
+    if is_known_to_be_full(mask):
+        return weight
+    return ops.where(ops.convert_to_tensor(mask), weight, 0)
+
+
+def is_known_to_be_full(mask):
+    """Whether a mask is seen to be `True` everywhere, so that it has no effect.
+
+    In eager mode only: a traced function must hold for every mask to come.
+    """
+    return not is_tracing() and bool(ops.all(mask))
 
 
 def weight_key(topology_seed, place):

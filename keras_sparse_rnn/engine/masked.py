@@ -10,7 +10,12 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.sparse_weight import is_known_to_be_full
 from keras_sparse_rnn.sparse_weight import masked
+from keras_sparse_rnn.tracing import belongs_to_this_trace
+from keras_sparse_rnn.tracing import is_of_this_graph
+from keras_sparse_rnn.tracing import is_tracing
 
 
 class MaskedWeight:
@@ -48,18 +53,50 @@ class HeldWeight(MaskedWeight):
         held = getattr(cell, "_held_weights", None)
         if held is None or not held.depth:
             return super().__get__(cell, owner)
-        tensor = held.tensors.get(self.name)
-        if tensor is None or not _is_reachable(tensor):
-            tensor = super().__get__(cell, owner)
-        return ops.cast(tensor, cell.compute_dtype) if cell.autocast else tensor
+        weight = held.weights.get(self.name)
+        if weight is None or self._adds_up_apart(cell, weight):
+            weight = super().__get__(cell, owner)
+        return ops.cast(weight, cell.compute_dtype) if cell.autocast else weight
+
+    def _adds_up_apart(self, cell, weight):
+        """Whether a regularizer's gradient must meet each time step's.
+
+        Keras reads its variable in each step of an unrolled loop, and adds the
+        gradients of all steps and of the regularizer in one sum. A held weight
+        would make it two sums, which differ in the last bit.
+        """
+        return (
+            getattr(cell, f"_{self.name}").regularizer is not None
+            and is_tracing()
+            and is_of_this_graph(weight)
+        )
 
 
 class HeldWeights:
-    """Masked matrices that are held for the length of a call."""
+    """What the cell's loop reads in place of its variables, during a call."""
 
     def __init__(self):
-        self.tensors = {}
+        self.weights = {}
         self.depth = 0
+        self.call = None
+
+    def hold(self, weights):
+        self.weights = weights
+        self.call = keras_internals.current_call()
+
+    def release(self):
+        self.weights = {}
+        self.call = None
+
+    def are_of_this_call(self):
+        """`False` for what a loop left behind when it raised."""
+        if not self.weights or self.call is not keras_internals.current_call():
+            return False
+        if keras.backend.backend() != "tensorflow":
+            return True
+        if not is_tracing():
+            return self.call is not None
+        return all(map(belongs_to_this_trace, self.weights.values()))
 
 
 class MaskedCell:
@@ -68,9 +105,6 @@ class MaskedCell:
     An `RNN` layer asks its cell for dropout masks before its loop and resets
     them after it, whether there is dropout or not. Hooking these two methods
     serves `RNN(cell)` and stacked cells without touching either.
-
-    Only what is traced is held. In eager mode each time step masks anew, as
-    Keras reads its variables anew: gradients then add up in the same order.
     """
 
     kernel = HeldWeight()
@@ -89,7 +123,7 @@ class MaskedCell:
     def masked_once(self):
         """Holds the masked matrices while the context is open."""
         held = self._held_weights
-        outermost = not held.depth and not _are_reachable(held.tensors)
+        outermost = not held.depth and not held.are_of_this_call()
         if outermost:
             self._hold()
         held.depth += 1
@@ -98,7 +132,7 @@ class MaskedCell:
         finally:
             held.depth -= 1
             if outermost:
-                held.tensors = {}
+                held.release()
 
     def call(self, inputs, states, training=False):
         with self.masked_once():
@@ -113,43 +147,16 @@ class MaskedCell:
 
     def reset_dropout_mask(self):
         if self._held_weights.depth == 0:
-            self._held_weights.tensors = {}
+            self._held_weights.release()
         super().reset_dropout_mask()
 
     def _hold(self):
-        held = self._held_weights
-        held.tensors = {}
-        if _is_tracing():
-            held.tensors = {
-                "kernel": self.kernel,
-                "recurrent_kernel": self.recurrent_kernel,
-            }
-
-
-def _are_reachable(tensors):
-    return bool(tensors) and all(map(_is_reachable, tensors.values()))
-
-
-def _is_tracing():
-    if keras.backend.backend() != "tensorflow":
-        return True
-    import tensorflow as tf
-
-    return not tf.executing_eagerly()
-
-
-def _is_reachable(tensor):
-    """Whether the function that is being traced may use a tensor.
-
-    One that a loop left behind when it raised belongs to another function.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return True
-    import tensorflow as tf
-
-    if tf.executing_eagerly():
-        return False
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None and graph is not tensor.graph:
-        graph = getattr(graph, "outer_graph", None)
-    return graph is not None
+        weights = {}
+        for name in ("kernel", "recurrent_kernel"):
+            variable = getattr(self, f"_{name}")
+            mask = getattr(self, f"{name}_mask")
+            # The variable itself is then read in each time step, as Keras
+            # does, and nothing is added in another order.
+            full = is_known_to_be_full(mask)
+            weights[name] = variable if full else masked(variable, mask)
+        self._held_weights.hold(weights)

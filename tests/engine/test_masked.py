@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.engine import masked as engine_masked
+from keras_sparse_rnn.sparse_weight import masked
 from tests.layers import namesakes
 
 
@@ -72,6 +74,28 @@ def test_a_mask_is_applied_once_and_outside_the_loop(kind, cells, dropout):
 
 
 @pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("cells", ["layer", 1, 3])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("unroll", [False, True])
+def test_a_mask_is_applied_once_in_eager_mode(
+    monkeypatch, kind, cells, dropout, unroll
+):
+    _, layer = around(kind, cells, dropout=dropout, recurrent_dropout=dropout)
+    layer.unroll = unroll
+    count = [0]
+
+    def counted(weight, mask):
+        count[0] += 1
+        return masked(weight, mask)
+
+    monkeypatch.setattr(engine_masked, "masked", counted)
+    for _ in range(2):
+        count[0] = 0
+        layer(tf.ones((2, 6, namesakes.FEATURES)), training=True)
+        assert count[0] == 2 * (1 if cells == "layer" else cells)
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
 def test_time_step_masks_select_in_the_loop_as_ever(kind):
     counts = [
         selects(
@@ -109,7 +133,7 @@ def test_a_cell_called_alone_after_training_sees_fresh_weights(kind):
         weight.value.assign(-2 * weight.value)
     second = cell(inputs[:, 0], states)[0].numpy()
     assert (first != second).any()
-    assert not cell._held_weights.tensors
+    assert not cell._held_weights.weights
 
 
 def test_a_layer_that_raised_leaves_nothing_behind():
@@ -119,10 +143,10 @@ def test_a_layer_that_raised_leaves_nothing_behind():
     wrong = [tf.zeros((2, 7))] * 2
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
         layer(inputs, initial_state=wrong)
-    assert not layer.cell._held_weights.tensors
+    assert not layer.cell._held_weights.weights
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
         tf.function(layer)(inputs, initial_state=wrong)
-    assert not layer.cell._held_weights.tensors
+    assert not layer.cell._held_weights.weights
     expected = layer(inputs).numpy()
     for weight in layer.sparse_weights:
         weight.value.assign(2 * weight.value)

@@ -94,7 +94,7 @@ VALUES = {
 }
 
 
-def drawn_arguments(kind, number, compiled):
+def drawn_arguments(kind, number):
     """A combination of arguments that the namesake takes."""
     rng = random.Random(f"{kind}{number}")
     known = inspect.signature(namesakes.LAYERS[kind][0]).parameters
@@ -103,20 +103,15 @@ def drawn_arguments(kind, number, compiled):
         for name, values in VALUES.items()
         if name in known or name in ("zero_output_for_mask", "dtype")
     }
-    for name in [n for n in arguments if n.endswith("_regularizer")]:
-        if arguments["unroll"] and name != "activity_regularizer":
-            arguments[name] = None  # See the test of rounding below.
-        elif arguments[name] == "orthogonal_regularizer" and (
-            arguments["dtype"] == "float64" or not compiled
-        ):
-            arguments[name] = "l2"  # Keras's own raises for float64.
+    if arguments["dtype"] == "float64":
+        for name in ("kernel_regularizer", "recurrent_regularizer"):
+            if arguments[name] == "orthogonal_regularizer":
+                arguments[name] = "l2"  # Keras's own raises for float64.
     step_mask = np.arange(namesakes.STEPS) < np.array([[2], [4]])
     return arguments, rng.choice([None, step_mask, step_mask[:, ::-1]])
 
 
-def compare(
-    kind, arguments, compiled, step_mask=None, same=namesakes.assert_same_bits
-):
+def compare(kind, arguments, compiled, step_mask=None):
     ours, theirs = reversed(
         namesakes.pair(
             namesakes.LAYERS[kind], units=namesakes.UNITS, **arguments
@@ -142,7 +137,7 @@ def compare(
         ]
         results.append([value for call in calls for value in call])
     namesakes.assert_same_start(ours, theirs)
-    same(*results)
+    namesakes.assert_same_bits(*results)
 
 
 def label(value):
@@ -167,14 +162,20 @@ def test_each_argument_alone_in_eager_mode(kind, arguments):
 @pytest.mark.parametrize("kind", namesakes.LAYERS)
 @pytest.mark.parametrize("number", range(8))
 def test_arguments_in_combination_in_eager_mode(kind, number):
-    arguments, step_mask = drawn_arguments(kind, number, False)
+    arguments, step_mask = drawn_arguments(kind, number)
     compare(kind, arguments, False, step_mask)
 
 
 @pytest.mark.parametrize("kind", namesakes.LAYERS)
-@pytest.mark.parametrize("number", range(100, 103))
+@pytest.mark.parametrize("number", range(100, 104))
 def test_arguments_in_combination_in_a_graph(kind, number):
-    arguments, step_mask = drawn_arguments(kind, number, True)
+    arguments, step_mask = drawn_arguments(kind, number)
+    if arguments["unroll"] and arguments["recurrent_dropout"]:
+        # TensorFlow's graph optimizer merges long sums, and reorders ours in
+        # another way than Keras's: the last bit differs unless its option
+        # `arithmetic_optimization` is off. In eager mode all bits are equal.
+        arguments["kernel_regularizer"] = None
+        arguments["recurrent_regularizer"] = None
     compare(kind, arguments, True, step_mask)
 
 
@@ -184,22 +185,16 @@ def test_a_graph_with_defaults_and_dropout(kind, dropout):
     compare(kind, {"dropout": dropout, "recurrent_dropout": dropout}, True)
 
 
-def assert_same_but_for_rounding(ours, theirs):
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("kind", namesakes.LAYERS)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_regularizer_of_an_unrolled_layer_up_to_rounding(kind, compiled):
-    # The same addends in another order: Keras reads its variable in each
-    # unrolled step, and we read what was masked once.
+@pytest.mark.parametrize("name", ["l2", "orthogonal_regularizer"])
+def test_a_regularizer_of_an_unrolled_layer(kind, compiled, name):
     arguments = {
         "unroll": True,
-        "kernel_regularizer": "orthogonal_regularizer",
-        "recurrent_regularizer": "orthogonal_regularizer",
+        "kernel_regularizer": name,
+        "recurrent_regularizer": name,
     }
-    compare(kind, arguments, compiled, same=assert_same_but_for_rounding)
+    compare(kind, arguments, compiled)
 
 
 @pytest.mark.parametrize(

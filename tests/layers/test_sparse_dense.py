@@ -15,6 +15,7 @@ ARGUMENTS = [
     {"use_bias": False},
     {"kernel_initializer": "he_normal", "bias_initializer": "ones"},
     {"kernel_regularizer": "l2", "bias_regularizer": "l1"},
+    {"kernel_regularizer": "orthogonal_regularizer"},
     {"activity_regularizer": "l2"},
     {"kernel_constraint": "max_norm", "bias_constraint": "non_neg"},
     {"trainable": False},
