@@ -19,8 +19,6 @@ Other data sets, with the paper's settings unless a flag says otherwise:
 
 import contextlib
 import importlib.util
-import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -29,6 +27,8 @@ import tensorflow as tf
 from absl import app
 from absl import flags
 from absl import logging
+from output_folder import paths
+from output_folder import prepare_output
 from text_data import DATASETS
 from text_data import limit_train
 from text_data import load_text
@@ -163,7 +163,15 @@ def main(argv):
     for name, value in zip(SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True):
         if FLAGS[name].value is None:
             setattr(FLAGS, name, value)
-    output = prepare_output()
+    output = prepare_output(
+        FLAGS.output_dir or Path("text_classification_output", FLAGS.dataset),
+        {
+            flag.name: flag.value
+            for flag in FLAGS.get_key_flags_for_module(sys.argv[0])
+            if flag.name not in FREE_FLAGS
+        },
+        FLAGS.resume,
+    )
     print(
         f"{data.name}: {data.description}; {len(data.train_texts):,} training "
         f"and {len(data.test_texts):,} test texts; labels: "
@@ -209,69 +217,6 @@ def main(argv):
     TextClassifier(vectorizer, plain, data.label_names).export(saved_model)
     try_saved_model(saved_model, data)
     print(f"\nServe it: python examples/serve.py {saved_model}")
-
-
-def prepare_output():
-    """Clears the output folder, or checks that a run can be resumed in it.
-
-    Returns:
-        `pathlib.Path` of the folder.
-
-    Raises:
-        ValueError: If there is nothing to resume, or it had other flags.
-    """
-    output = Path(
-        FLAGS.output_dir or Path("text_classification_output", FLAGS.dataset)
-    )
-    names = FLAGS.get_key_flags_for_module(sys.argv[0])
-    settings = {
-        flag.name: flag.value for flag in names if flag.name not in FREE_FLAGS
-    }
-    settings_file = output / "flags.json"
-    if FLAGS.resume:
-        if not settings_file.exists():
-            raise ValueError(
-                "`--resume` expects the output folder of an earlier run, with "
-                f"its flags.json. Received: output_dir={str(output)!r}"
-            )
-        earlier = json.loads(settings_file.read_text(encoding="utf-8"))
-        different = {
-            name: value
-            for name, value in settings.items()
-            if earlier.get(name) != value
-        }
-        if different:
-            before = {name: earlier.get(name) for name in different}
-            raise ValueError(
-                f"`--resume` expects the flags that {settings_file} holds: "
-                f"{before}. Received: flags={different}"
-            )
-        return output
-    output.mkdir(parents=True, exist_ok=True)
-    for kind in ("sparse", "dense"):
-        history, weights, backup = paths(output, kind)
-        history.unlink(missing_ok=True)
-        weights.unlink(missing_ok=True)
-        shutil.rmtree(backup, ignore_errors=True)
-    settings_file.write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    return output
-
-
-def paths(output, kind):
-    """Names the files that training a model writes.
-
-    Args:
-        output: `pathlib.Path` of the output folder.
-        kind: String, `"sparse"` or `"dense"`.
-
-    Returns:
-        Tuple of `pathlib.Path`: history, best weights, backup folder.
-    """
-    return (
-        output / f"history-{kind}.jsonl",
-        output / f"best-{kind}.weights.h5",
-        output / f"backup-{kind}",
-    )
 
 
 def build_model(kind, vocabulary_size, classes):

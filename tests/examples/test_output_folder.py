@@ -1,0 +1,53 @@
+import pytest
+from output_folder import paths
+from output_folder import prepare_output
+
+SETTINGS = {"units": 8, "train_csv": None, "epsilon": 2.0}
+
+
+def trained(folder):
+    """Prepares a folder and fills it as a training does."""
+    folder = prepare_output(folder, SETTINGS, resume=False)
+    for kind in ("sparse", "dense"):
+        history, weights, backup = paths(folder, kind)
+        history.write_text("{}\n")
+        weights.write_bytes(b"")
+        backup.mkdir()
+    return folder
+
+
+def test_a_new_run_clears_what_the_last_one_wrote(tmp_path):
+    folder = trained(tmp_path / "new" / "folder")
+    (folder / "notes.txt").write_text("mine")
+    assert prepare_output(str(folder), SETTINGS, resume=False) == folder
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["flags.json", "notes.txt"]
+
+
+def test_resuming_with_the_same_settings_keeps_everything(tmp_path):
+    folder = trained(tmp_path)
+    assert prepare_output(folder, SETTINGS, resume=True) == folder
+    for kind in ("sparse", "dense"):
+        assert all(path.exists() for path in paths(folder, kind))
+
+
+def test_resuming_needs_an_earlier_run(tmp_path):
+    folder = tmp_path / "none"
+    with pytest.raises(ValueError, match=r"Received: output_dir='.*none'$"):
+        prepare_output(folder, SETTINGS, resume=True)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "before", "received"),
+    [
+        ({"units": 9}, "{'units': 8}", "{'units': 9}"),
+        ({"added": 1}, "{'added': None}", "{'added': 1}"),
+    ],
+)
+def test_resuming_needs_the_same_settings(tmp_path, changed, before, received):
+    folder = trained(tmp_path)
+    with pytest.raises(ValueError, match=r"flags\.json holds: ") as error:
+        prepare_output(folder, {**SETTINGS, **changed}, resume=True)
+    assert str(error.value).endswith(f"{before}. Received: flags={received}")
+    assert all(path.exists() for path in paths(folder, "sparse"))
