@@ -36,6 +36,7 @@ from text_pipeline import ShuffledBatches
 from text_pipeline import TextClassifier
 from text_pipeline import TextVectorizer
 from text_pipeline import build_vocabulary
+from text_split import check_splittable
 from text_split import stratified_split
 from training_record import EpochRecord
 from training_record import EpochTimer
@@ -160,6 +161,12 @@ def main(argv):
     )
     if FLAGS.train_limit:
         data = limit_train(data, FLAGS.train_limit, FLAGS.seed)
+    check_splittable(
+        data.train_labels,
+        data.train_groups,
+        data.label_names,
+        f"The data set '{data.name}': a validation part",
+    )
     for name, value in zip(SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True):
         if FLAGS[name].value is None:
             setattr(FLAGS, name, value)

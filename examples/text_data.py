@@ -19,6 +19,7 @@ from text_files import read_columns
 from text_files import read_rows
 from text_files import read_text
 from text_files import shown
+from text_split import check_splittable
 from text_split import stratified_split
 
 # Sets that are distributed as a table, or easily made into one. They share
@@ -283,7 +284,8 @@ def load_csv(
 
     Raises:
         ValueError: If a file cannot be read, is empty, lacks a column, has
-            fewer than two labels, or tests a label it does not train.
+            fewer than two labels, tests a label it does not train, or is to
+            be split and has only one text of a label.
     """
     columns = (str(text_column), str(label_column))
     texts, labels = read_columns(train_csv, columns)
@@ -314,6 +316,9 @@ def load_csv(
             label_names,
             f"{Path(train_csv).name}, tested on {Path(test_csv).name}",
         )
+    check_splittable(
+        ids, label_names=label_names, what=f"{train_csv}: a test part"
+    )
     kept, split_off = stratified_split(ids, test_fraction, seed)
     return _text_data(
         name,
@@ -337,11 +342,19 @@ def limit_train(data, size, seed):
     Returns:
         A `TextData` whose description names the part; `data` itself where it
         has no more than `size` training texts.
+
+    Raises:
+        ValueError: If a label has only one training text.
     """
     total = len(data.train_texts)
     if size >= total:
         return data
     # Groups do not matter here: all that is kept is training data.
+    check_splittable(
+        data.train_labels,
+        label_names=data.label_names,
+        what=f"The data set '{data.name}': a part of the training texts",
+    )
     _, kept = stratified_split(data.train_labels, size / total, seed)
     groups = data.train_groups
     return dataclasses.replace(

@@ -27,6 +27,7 @@ def stratified_split(labels, fraction, seed, groups=None):
             "`fraction` must be between 0 and 1, both excluded. "
             f"Received: fraction={fraction}"
         )
+    check_splittable(labels, groups)
     labels = np.asarray(labels)
     if groups is None:
         groups = np.arange(len(labels))
@@ -35,11 +36,6 @@ def stratified_split(labels, fraction, seed, groups=None):
     for label in np.unique(labels):
         places = np.flatnonzero(labels == label)
         names, sizes = np.unique(groups[places], return_counts=True)
-        if len(names) < 2:
-            raise ValueError(
-                "A split expects at least two examples, or two groups of them, "
-                f"of each label. Received: label={label} with {len(names)}"
-            )
         order = rng.permutation(len(names))
         # As many as reach the share; one at least stays.
         share = max(round(fraction * len(places)), 1)
@@ -48,3 +44,25 @@ def stratified_split(labels, fraction, seed, groups=None):
         drawn.append(places[np.isin(groups[places], chosen)])
     drawn = np.sort(np.concatenate(drawn))
     return np.setdiff1d(np.arange(len(labels)), drawn), drawn
+
+
+def check_splittable(labels, groups=None, label_names=None, what="A split"):
+    """Raises `ValueError` unless each label can be in both parts of a split.
+
+    Args:
+        labels: Integer array of shape `(n,)`.
+        groups: As for `stratified_split`.
+        label_names: Sequence of strings, by which the error names a label.
+            Defaults to `None`: by its integer.
+        what: String, the split's name in the error. Defaults to `"A split"`.
+    """
+    labels = np.asarray(labels)
+    for label in np.unique(labels):
+        places = np.flatnonzero(labels == label)
+        count = len(places if groups is None else np.unique(groups[places]))
+        if count < 2:
+            name = label if label_names is None else repr(label_names[label])
+            raise ValueError(
+                f"{what} expects at least two examples, or two groups of them, "
+                f"of each label. Received: label={name} with {count}"
+            )

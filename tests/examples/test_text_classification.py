@@ -200,6 +200,20 @@ def test_wrong_settings_leave_the_last_run_alone(
     assert kept.exists()
 
 
+def test_a_label_that_validation_cannot_have_leaves_the_last_run_alone(
+    run_python, arguments, tmp_path
+):
+    kept = tmp_path / "history-sparse.jsonl"
+    kept.write_text("{}\n")
+    train = tmp_path / "films.csv"
+    # One of the two texts that are bad goes to the test part.
+    train.write_text("review,stars\n" + "fine,good\n" * 9 + "dull,bad\n" * 2)
+    failed = run_python(*arguments, f"--train_csv={train}", status=1)
+    assert "The data set 'csv': a validation part expects" in failed.stderr
+    assert "Received: label='bad' with 1" in failed.stderr
+    assert kept.exists()
+
+
 def test_runs_without_tensorboard(run_python, arguments):
     hidden = """
 import importlib.util, runpy, sys

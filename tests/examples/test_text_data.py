@@ -261,6 +261,17 @@ def test_csv_unreadable_file_is_named(tmp_path, name, content, match):
         load_text("csv", train_csv=path)
 
 
+def test_csv_label_with_one_text_is_named_and_needs_a_test_file(tmp_path):
+    content = "text,label\nw,good\nx,good\ny,bad\n"
+    train = write(tmp_path / "a.csv", content)
+    with pytest.raises(
+        ValueError, match=r"a\.csv: a test part .*Received: label='bad' with 1$"
+    ):
+        load_text("csv", train_csv=train)
+    data = load_text("csv", train_csv=train, test_csv=train)
+    assert data.label_names == ("bad", "good")
+
+
 def test_csv_label_only_in_the_test_set(tmp_path):
     train = write(tmp_path / "a.csv", "text,label\nx,1\ny,2\n")
     test = write(tmp_path / "b.csv", "text,label\nx,1\ny,3\n")
@@ -287,6 +298,13 @@ def test_limit_train_is_stratified_and_says_so():
     assert small.description == "all; 10 of 100 used"
     assert small.test_texts == ["t"]
     assert limit_train(data, 100, seed=0) is data
+
+
+def test_limit_train_names_a_label_with_one_text():
+    labels = np.array([0, 0, 1])
+    data = TextData("x", [*"abc"], labels, ["t"], labels[:1], ("p", "q"), "all")
+    with pytest.raises(ValueError, match=r"'x'.*Received: label='q' with 1$"):
+        limit_train(data, 2, seed=0)
 
 
 @pytest.mark.parametrize(

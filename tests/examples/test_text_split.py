@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from text_split import check_splittable
 from text_split import stratified_split
 
 
@@ -46,3 +47,22 @@ def test_fraction_out_of_range(fraction):
 def test_label_with_one_example():
     with pytest.raises(ValueError, match="Received: label=1 with 1"):
         stratified_split([0, 0, 1], 0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "received"),
+    [
+        ([0, 0, 1], None, "'good' with 1"),
+        ([0, 1, 1], None, "'bad' with 1"),
+        ([0, 0, 1, 1], [0, 1, 2, 2], "'good' with 1"),
+    ],
+)
+def test_what_cannot_be_split_is_named(labels, groups, received):
+    groups = None if groups is None else np.array(groups)
+    with pytest.raises(ValueError, match=r"^This split expects ") as error:
+        check_splittable(labels, groups, ("bad", "good"), "This split")
+    assert str(error.value).endswith(f"Received: label={received}")
+
+
+def test_a_label_without_examples_does_not_hinder_a_split():
+    check_splittable([0, 0, 2, 2], None, ("bad", "fair", "good"))
