@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.arguments import check_integer
 
 
 class EpochSeed(keras.callbacks.Callback):
@@ -46,11 +47,7 @@ class EpochSeed(keras.callbacks.Callback):
 
     def __init__(self, seed, data=None):
         super().__init__()
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(
-                "`seed` must be an integer of at least 0. "
-                f"Received: seed={seed}"
-            )
+        check_integer("seed", seed, 0)
         if data is not None and not hasattr(data, "set_epoch"):
             raise ValueError(
                 "`data` must have a method `set_epoch(epoch)`. "

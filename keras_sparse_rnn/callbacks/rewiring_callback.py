@@ -3,11 +3,11 @@
 import logging
 
 import keras
-import numpy as np
 
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -70,9 +70,13 @@ class RewiringCallback(keras.callbacks.Callback):
         super().__init__()
         model_rewiring.check_rewire_rate(rewire_rate)
         model_rewiring.check_new_slots(new_slots)
-        _check_at_least("every_steps", every_steps, 1)
-        _check_at_least("start", start, 0)
-        _check_at_least("end", end, 1)
+        for name, value, least in (
+            ("every_steps", every_steps, 1),
+            ("start", start, 0),
+            ("end", end, 1),
+        ):
+            if value is not None:
+                check_integer(name, value, least)
         if start is not None and end is not None and end <= start:
             raise ValueError(
                 "`end` must be above `start`. "
@@ -251,17 +255,3 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _step(self):
         return optimizer_slots.steps_made(self.model.optimizer)
-
-
-def _check_at_least(name, value, least):
-    if value is None:
-        return
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, np.integer))
-        or value < least
-    ):
-        raise ValueError(
-            f"`{name}` must be an integer of at least {least}. "
-            f"Received: {name}={value!r}"
-        )

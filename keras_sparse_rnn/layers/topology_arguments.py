@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.arguments import check_integer
 
 for _topology in (
     topologies.ErdosRenyi,
@@ -67,23 +68,12 @@ class TopologyArguments:
                 f"Received: granularity={self.granularity!r}"
             )
         seed = self.topology_seed
-        if seed is not None and (
-            not isinstance(seed, (int, np.integer)) or seed < 0
-        ):
-            raise ValueError(
-                f"{owner} expects `topology_seed` to be an integer of at "
-                f"least 0. Received: topology_seed={seed}"
-            )
         try:
+            if seed is not None:
+                check_integer("topology_seed", seed, 0)
             self._chosen_topology()
         except ValueError as error:
             raise ValueError(f"{owner}: {error}") from None
-        except TypeError:
-            raise ValueError(
-                f"{owner} expects `epsilon` and `sparsity` to be numbers. "
-                f"Received: epsilon={self.epsilon!r}, "
-                f"sparsity={self.sparsity!r}"
-            ) from None
         return dataclasses.replace(
             self,
             topology=_resolved(self.topology, owner),

@@ -5,6 +5,8 @@ A function `new_values(shape, rng)` of the shape `(connections, tied)`.
 
 import numpy as np
 
+from keras_sparse_rnn.arguments import check_above_0
+
 
 def zero_values(shape, rng):
     """New weights are 0: the network's output does not jump (ST-RNN)."""
@@ -20,14 +22,11 @@ class NormalValues:
             spread in the authors' sparse implementation of SET.
 
     Raises:
-        ValueError: If `stddev` is not above 0.
+        ValueError: If `stddev` is not a finite number above 0.
     """
 
     def __init__(self, stddev=0.1):
-        if not stddev > 0:
-            raise ValueError(
-                f"`stddev` must be above 0. Received: stddev={stddev}"
-            )
+        check_above_0("stddev", stddev)
         self.stddev = stddev
 
     def __call__(self, shape, rng):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_sparse_rnn.arguments import check_sparsity
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
 
@@ -68,10 +69,7 @@ def allocate(shapes, sparsity, method="uniform"):
             f"`method` must be one of {[*_WEIGHTS, *_ALIASES]}. "
             f"Received: method={method!r}"
         )
-    if not 0 <= sparsity < 1:
-        raise ValueError(
-            f"`sparsity` must be in [0, 1). Received: sparsity={sparsity}"
-        )
+    check_sparsity(sparsity)
     shapes = [tuple(shape) for shape in shapes]
     if not shapes or any(len(shape) < 2 or min(shape) < 1 for shape in shapes):
         raise ValueError(

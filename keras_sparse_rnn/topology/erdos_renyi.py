@@ -1,7 +1,6 @@
 """Erdős–Rényi topology."""
 
-import math
-
+from keras_sparse_rnn.arguments import check_above_0
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -28,11 +27,7 @@ class ErdosRenyi(CountedTopology):
     """
 
     def __init__(self, epsilon):
-        if not (epsilon > 0 and math.isfinite(epsilon)):
-            raise ValueError(
-                "`epsilon` must be a finite number above 0. "
-                f"Received: epsilon={epsilon}"
-            )
+        check_above_0("epsilon", epsilon)
         self.epsilon = epsilon
 
     def requested(self, shape):

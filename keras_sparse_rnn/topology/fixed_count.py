@@ -2,6 +2,7 @@
 
 import math
 
+from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 
 
@@ -17,9 +18,14 @@ class FixedCount(CountedTopology):
     """
 
     def __init__(self, count):
-        if not (count >= 1 and math.isfinite(count) and count == int(count)):
+        if not (
+            is_number(count)
+            and math.isfinite(count)
+            and count >= 1
+            and count == int(count)
+        ):
             raise ValueError(
-                f"`count` must be an integer above 0. Received: count={count}"
+                f"`count` must be an integer above 0. Received: count={count!r}"
             )
         self.count = int(count)
 

@@ -1,5 +1,6 @@
 """Uniform topology."""
 
+from keras_sparse_rnn.arguments import check_sparsity
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -12,7 +13,7 @@ class Uniform(CountedTopology):
             `0` gives a dense matrix.
 
     Raises:
-        ValueError: If `sparsity` is outside `[0, 1)`.
+        ValueError: If `sparsity` is no number in `[0, 1)`.
 
     Reference:
         - Liu et al., Neural Computing and Applications 33:9625–9636, 2021,
@@ -20,10 +21,7 @@ class Uniform(CountedTopology):
     """
 
     def __init__(self, sparsity):
-        if not 0 <= sparsity < 1:
-            raise ValueError(
-                f"`sparsity` must be in [0, 1). Received: sparsity={sparsity}"
-            )
+        check_sparsity(sparsity)
         self.sparsity = sparsity
 
     def requested(self, shape):

@@ -135,7 +135,7 @@ def test_nothing_to_set_is_no_error():
     assert tiny.same(tiny.state(model), before)
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "1", None, np.array([1, 2])])
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True, np.array([1, 2])])
 def test_seed_must_be_an_integer_of_at_least_0(seed):
     with pytest.raises(ValueError, match=r"`seed` .*Received: seed="):
         ksr.EpochSeed(seed)

@@ -244,10 +244,12 @@ BAD = {
     "epsilon NaN": {"epsilon": float("nan")},
     "epsilon infinite": {"epsilon": float("inf")},
     "epsilon a string": {"epsilon": "10"},
+    "epsilon True": {"epsilon": True},
     "sparsity 1": {"sparsity": 1.0},
     "sparsity below 0": {"sparsity": -0.1},
     "sparsity NaN": {"sparsity": float("nan")},
     "sparsity a string": {"sparsity": "0.9"},
+    "sparsity False": {"sparsity": False},
     "unregistered function": {"topology": unregistered},
     "lambda": {"topology": lambda shape, rng: np.ones(shape, bool)},
     "class in place of an object": {"topology": ksr.topology.Uniform},
@@ -257,6 +259,7 @@ BAD = {
     "seed below 0": {"sparsity": 0.5, "topology_seed": -1},
     "seed a float": {"sparsity": 0.5, "topology_seed": 1.5},
     "seed a string": {"sparsity": 0.5, "topology_seed": "1"},
+    "seed True": {"sparsity": 0.5, "topology_seed": True},
 }
 BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},

@@ -24,7 +24,7 @@ def test_the_spread_is_by_default_the_authors():
     assert NormalValues().stddev == 0.1
 
 
-@pytest.mark.parametrize("stddev", [0, -1, float("nan")])
+@pytest.mark.parametrize("stddev", [0, -1, float("nan"), float("inf"), "x"])
 def test_spread_out_of_range(stddev):
-    with pytest.raises(ValueError, match=rf"Received: stddev={stddev}$"):
+    with pytest.raises(ValueError, match=rf"Received: stddev={stddev!r}$"):
         NormalValues(stddev)

@@ -185,6 +185,7 @@ def test_full_names_and_short_names_mean_the_same():
         (([(2, 2)], 1.0), "sparsity=1.0"),
         (([(2, 2)], -0.1), "sparsity=-0.1"),
         (([(2, 2)], float("nan")), "sparsity=nan"),
+        (([(2, 2)], "0.9"), "sparsity='0.9'"),
         (([(2, 2)], 0.5, "random"), "method='random'"),
         (([(2, 2)], 0.5, None), "method=None"),
         (([], 0.5), r"shapes=\[\]"),

@@ -38,8 +38,9 @@ def test_requested_tells_how_much_is_asked_for_beyond_the_places():
 
 
 @pytest.mark.parametrize(
-    "epsilon", [0, -1, float("nan"), float("inf"), -float("inf")]
+    "epsilon",
+    [0, -1, float("nan"), float("inf"), -float("inf"), "3", None, True],
 )
 def test_epsilon_out_of_range(epsilon):
-    with pytest.raises(ValueError, match=rf"Received: epsilon={epsilon}$"):
+    with pytest.raises(ValueError, match=rf"Received: epsilon={epsilon!r}$"):
         ErdosRenyi(epsilon)

@@ -24,8 +24,9 @@ def test_connections(count, shape, connections):
 
 
 @pytest.mark.parametrize(
-    "count", [0, -3, 2.5, float("nan"), float("inf"), -float("inf")]
+    "count",
+    [0, -3, 2.5, float("nan"), float("inf"), -float("inf"), "3", None, True],
 )
 def test_count_out_of_range(count):
-    with pytest.raises(ValueError, match=rf"Received: count={count}$"):
+    with pytest.raises(ValueError, match=rf"Received: count={count!r}$"):
         FixedCount(count)

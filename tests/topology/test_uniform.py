@@ -23,7 +23,9 @@ def test_connections(sparsity, shape, connections):
     assert np.count_nonzero(mask) == connections
 
 
-@pytest.mark.parametrize("sparsity", [1, -0.1, 1.5, float("nan"), -1])
+@pytest.mark.parametrize(
+    "sparsity", [1, -0.1, 1.5, float("nan"), -1, "0.5", None, False]
+)
 def test_sparsity_out_of_range(sparsity):
-    with pytest.raises(ValueError, match=rf"Received: sparsity={sparsity}$"):
+    with pytest.raises(ValueError, match=rf"Received: sparsity={sparsity!r}$"):
         Uniform(sparsity)

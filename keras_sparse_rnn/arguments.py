@@ -1,0 +1,42 @@
+"""Checks of arguments that take numbers: what is wrong is a `ValueError`.
+
+`True` and `False` are no numbers here, though Python counts them as integers.
+"""
+
+import math
+import numbers
+
+
+def is_number(value):
+    """Whether a value is a real number, NaN and infinity included."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def check_integer(name, value, least):
+    """Raises `ValueError` unless a value is an integer of at least `least`."""
+    if (
+        not isinstance(value, numbers.Integral)
+        or isinstance(value, bool)
+        or value < least
+    ):
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def check_above_0(name, value):
+    """Raises `ValueError` unless a value is a finite number above 0."""
+    if not (is_number(value) and value > 0 and math.isfinite(value)):
+        raise ValueError(
+            f"`{name}` must be a finite number above 0. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def check_sparsity(sparsity):
+    """Raises `ValueError` unless the sparsity is a number in `[0, 1)`."""
+    if not (is_number(sparsity) and 0 <= sparsity < 1):
+        raise ValueError(
+            f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}"
+        )

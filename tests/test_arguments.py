@@ -1,0 +1,61 @@
+"""Numbers as arguments: what is taken, and what is refused by its name."""
+
+import decimal
+import fractions
+
+import numpy as np
+import pytest
+
+from keras_sparse_rnn import arguments
+
+NAN, INF = float("nan"), float("inf")
+NO_NUMBERS = ["1", None, True, False, np.True_, [1], np.array([1]), 1j]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 0.5, NAN, INF, np.float32(1), np.int8(1), fractions.Fraction(1)],
+)
+def test_numbers(value):
+    assert arguments.is_number(value)
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBERS, decimal.Decimal(1)])
+def test_what_is_no_number(value):
+    assert not arguments.is_number(value)
+
+
+@pytest.mark.parametrize("value", [2, 3, np.int64(2), np.uint8(9)])
+def test_integers(value):
+    arguments.check_integer("steps", value, 2)
+
+
+@pytest.mark.parametrize("value", [1, -3, np.int64(1), 2.0, NAN, *NO_NUMBERS])
+def test_integers_that_are_refused(value):
+    with pytest.raises(ValueError, match=r"^`steps` .* at least 2") as error:
+        arguments.check_integer("steps", value, 2)
+    assert str(error.value).endswith(f"Received: steps={value!r}")
+
+
+@pytest.mark.parametrize("value", [1e-9, 3, np.float32(0.1)])
+def test_numbers_above_0(value):
+    arguments.check_above_0("spread", value)
+
+
+@pytest.mark.parametrize("value", [0, -0.1, NAN, INF, -INF, *NO_NUMBERS])
+def test_numbers_above_0_that_are_refused(value):
+    with pytest.raises(ValueError, match=r"^`spread` .* above 0") as error:
+        arguments.check_above_0("spread", value)
+    assert str(error.value).endswith(f"Received: spread={value!r}")
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 0.999, np.float64(0.5)])
+def test_sparsities(value):
+    arguments.check_sparsity(value)
+
+
+@pytest.mark.parametrize("value", [1, 1.0, -0.1, NAN, INF, *NO_NUMBERS])
+def test_sparsities_that_are_refused(value):
+    with pytest.raises(ValueError, match=r"^`sparsity` must be in") as error:
+        arguments.check_sparsity(value)
+    assert str(error.value).endswith(f"Received: sparsity={value!r}")
