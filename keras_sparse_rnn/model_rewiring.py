@@ -2,12 +2,10 @@
 
 import collections
 import dataclasses
-import numbers
-
-import keras
 
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -184,11 +182,7 @@ def exploration_rate(weights):
 
 def check_rewire_rate(rewire_rate):
     """Raises `ValueError` unless the rewire rate is a number in `[0, 1]`."""
-    if (
-        isinstance(rewire_rate, bool)
-        or not isinstance(rewire_rate, numbers.Real)
-        or not 0 <= rewire_rate <= 1
-    ):
+    if not (is_number(rewire_rate) and 0 <= rewire_rate <= 1):
         raise ValueError(
             "`rewire_rate` must be a number in [0, 1]. "
             f"Received: rewire_rate={rewire_rate!r}"
@@ -206,10 +200,6 @@ def check_new_slots(new_slots):
 
 def check_has_sparse_layers(model):
     """Raises `ValueError` if a model has no sparse layer."""
-    if not isinstance(model, keras.Layer):
-        raise ValueError(
-            f"Expected a Keras model or layer. Received: model={model!r}"
-        )
     if not sparse_layers(model):
         raise ValueError(
             f"The model '{model.name}' has no sparse layer, such as "

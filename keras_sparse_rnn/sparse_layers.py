@@ -1,5 +1,7 @@
 """Finding the sparse layers and weights of a model."""
 
+import keras
+
 from keras_sparse_rnn import keras_internals
 
 
@@ -11,7 +13,11 @@ def sparse_layers(model):
 
     Returns:
         List of layers.
+
+    Raises:
+        ValueError: If `model` is no Keras model or layer.
     """
+    check_is_layer(model)
     return [
         layer
         for layer in keras_internals.flatten_layers(model)
@@ -32,9 +38,10 @@ def sparse_weights(model, layers=None):
         List of `SparseWeight`s. Layers that are not built have none yet.
 
     Raises:
-        ValueError: If a name in `layers` is none of the model's, or nothing
-            sparse is in what it names.
+        ValueError: If `model` is no Keras model or layer, a name in `layers`
+            is none of the model's, or nothing sparse is in what it names.
     """
+    check_is_layer(model)
     if layers is None:
         chosen = sparse_layers(model)
     else:
@@ -52,6 +59,14 @@ def sparse_weights(model, layers=None):
         for weight in layer.sparse_weights:
             weights.setdefault(id(weight.value), weight)
     return list(weights.values())
+
+
+def check_is_layer(model):
+    """Raises `ValueError` unless `model` is a Keras model or layer."""
+    if not isinstance(model, keras.Layer):
+        raise ValueError(
+            f"Expected a Keras model or layer. Received: model={model!r}"
+        )
 
 
 def _named(model, layers):

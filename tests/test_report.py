@@ -156,6 +156,11 @@ def test_an_unbuilt_model_is_refused():
         ksr.sparsity_report(model)
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match=r"layer\. Received: model=3$"):
+        ksr.sparsity_report(3)
+
+
 def test_the_two_biases_of_a_plain_gru_multiply_nothing():
     model = keras.Sequential(
         [

@@ -187,6 +187,14 @@ def test_selection_of_what_is_not_there(nested_model, layers, received):
     assert str(error.value).endswith(f"Received: {received}")
 
 
+@pytest.mark.parametrize("layers", [None, ["table"]])
+@pytest.mark.parametrize("model", [3, None, "model", keras.Sequential])
+def test_what_is_no_model_is_refused(model, layers):
+    with pytest.raises(ValueError, match="Expected a Keras model or") as error:
+        ksr.sparse_weights(model, layers)
+    assert str(error.value).endswith(f"Received: model={model!r}")
+
+
 def test_selection_of_a_layer_of_another_model(nested_model):
     other = ksr.SparseEmbedding(12, 4, sparsity=0.5, name="table")
     with pytest.raises(ValueError, match="Received: layers=<SparseEmbedding"):

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
+from keras_sparse_rnn.sparse_layers import check_is_layer
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
 SPARSE_CLASSES = {
@@ -87,7 +88,8 @@ def _not_compiled(model):
 
 
 def check_built(model):
-    """Raises `ValueError` unless the model, or layer, is built."""
+    """Raises `ValueError` unless it is a model, or layer, that is built."""
+    check_is_layer(model)
     if not model.built:
         raise ValueError(
             "The model must be built: call it once, or "

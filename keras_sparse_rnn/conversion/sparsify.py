@@ -1,9 +1,13 @@
 """From plain Keras layers to sparse ones."""
 
+from collections.abc import Iterable
+from collections.abc import Mapping
+
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import check_built
 from keras_sparse_rnn.conversion.clone import clone_with
@@ -92,10 +96,10 @@ def sparsify(
             f"layers. Received: layers={layers}, settings={settings}"
         )
     check_built(model)
-    if settings is not None and not settings:
+    if settings is not None and not _is_dict_of_dicts(settings):
         raise ValueError(
-            "`settings` must name at least one layer. "
-            f"Received: settings={settings}"
+            "`settings` must be a dict from at least one layer's name to a "
+            f"dict of arguments. Received: settings={settings!r}"
         )
     by_layer = (
         _from_budget(
@@ -173,6 +177,14 @@ def _is_plain(serialised):
     )
 
 
+def _is_dict_of_dicts(settings):
+    return (
+        isinstance(settings, Mapping)
+        and bool(settings)
+        and all(isinstance(each, Mapping) for each in settings.values())
+    )
+
+
 def _from_settings(model, settings):
     convertible = _convertible(model)
     for name in settings:
@@ -192,7 +204,8 @@ def _from_budget(
             if type(layer).__name__ in _BY_DEFAULT
         }
     else:
-        layers = [layers] if isinstance(layers, str) else layers
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            layers = [layers]
         for name in layers:
             _check_name(name, convertible, "layers")
         chosen = {name: convertible[name][0] for name in layers}
@@ -252,11 +265,7 @@ def _seed_of(topology_seed, index):
     """A seed of its own for each layer, so that equal layers differ."""
     if topology_seed is None:
         return None
-    if not isinstance(topology_seed, (int, np.integer)) or topology_seed < 0:
-        raise ValueError(
-            "`topology_seed` must be an integer of at least 0. "
-            f"Received: topology_seed={topology_seed}"
-        )
+    check_integer("topology_seed", topology_seed, 0)
     sequence = np.random.SeedSequence([topology_seed, index])
     return int(sequence.generate_state(1)[0])
 

@@ -114,6 +114,11 @@ def test_a_layer_with_nothing_to_draw_is_refused(layer):
         ksr.plot_masks(layer())
 
 
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(ValueError, match=r"layer\. Received: model=3$"):
+        ksr.plot_masks(3)
+
+
 def test_without_matplotlib_everything_else_runs():
     program = (
         "import sys\n"

@@ -256,6 +256,14 @@ BAD = {
         "`settings` must name",
     ),
     "sparsity": ({"sparsity": 1.0}, "`sparsity` must be in"),
+    "sparsity a string": ({"sparsity": "0.9"}, "`sparsity` must be in"),
+    "layers no names": ({"sparsity": 0.5, "layers": 3}, "`layers` must name"),
+    "settings no dict": ({"settings": 3}, "`settings` must be a dict"),
+    "settings empty": ({"settings": {}}, "`settings` must be a dict"),
+    "arguments no dict": (
+        {"settings": {"nobody": 3}},
+        "`settings` must be a dict",
+    ),
     "budget": ({"sparsity": 0.999}, "at least one connection per matrix"),
     "allocation": (
         {"sparsity": 0.5, "allocation": "fair"},
@@ -266,6 +274,7 @@ BAD = {
         "`granularity` must be one of",
     ),
     "seed": ({"sparsity": 0.5, "topology_seed": -1}, "topology_seed"),
+    "seed True": ({"sparsity": 0.5, "topology_seed": True}, "topology_seed"),
 }
 
 
@@ -281,3 +290,9 @@ def test_unbuilt_models_and_models_with_nothing_to_convert_are_refused():
     plain = keras.Sequential([keras.Input((3,)), L.Dense(2)])
     with pytest.raises(ValueError, match=r"recurrent layers.*Received: "):
         ksr.sparsify(plain, sparsity=0.5)
+
+
+@pytest.mark.parametrize("model", [3, None, keras.Sequential])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(ValueError, match=r"model or layer\. Received: model="):
+        ksr.sparsify(model, sparsity=0.5)

@@ -127,6 +127,11 @@ def test_unbuilt_and_subclassed_models_are_refused():
         ksr.strip_sparsity(model)
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(ValueError, match=r"layer\. Received: model=3$"):
+        ksr.strip_sparsity(3)
+
+
 def test_the_saved_model_needs_tensorflow_alone(tmp_path):
     sparse = ksr.sparsify(models.sequential(), sparsity=0.5)
     plain = ksr.strip_sparsity(sparse)
