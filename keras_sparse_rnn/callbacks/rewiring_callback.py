@@ -54,6 +54,20 @@ class RewiringCallback(keras.callbacks.Callback):
         ValueError: If an argument is out of range; when training begins, if
             the model has no sparse layer or its optimizer is not supported.
         ImportError: If `log_dir` is given and TensorBoard is not installed.
+
+    Example:
+
+    ```python
+    rule = ksr.rewiring.RewiringRule(
+        drop=ksr.rewiring.smallest_magnitude_per_sign
+    )
+    callback = ksr.RewiringCallback(0.3, rule, every_steps=100, end=5_000)
+    model.fit(x, y, epochs=10, callbacks=[callback])
+    ```
+
+    Reference:
+        - Liu et al., Neural Computing and Applications 33:9625–9636, 2021
+        - Mocanu et al., Nature Communications 9:2383, 2018
     """
 
     def __init__(

@@ -52,6 +52,15 @@ def set_rule(stddev=0.1):
     Args:
         stddev: Float above 0, the new weights' standard deviation. Defaults
             to `0.1`.
+
+    Returns:
+        A `RewiringRule`.
+
+    Raises:
+        ValueError: If `stddev` is not a finite number above 0.
+
+    Reference:
+        - Mocanu et al., Nature Communications 9:2383, 2018, algorithm 1
     """
     return RewiringRule(
         drop=smallest_magnitude_per_sign,
