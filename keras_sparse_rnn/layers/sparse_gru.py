@@ -13,6 +13,13 @@ class SparseGRUCell(SparseCell, keras.layers.GRUCell):
     """GRU cell with sparse kernels, for `keras.layers.RNN` and stacks.
 
     Takes every argument of `keras.layers.GRUCell` and those of `SparseLSTM`.
+    See `SparseLSTMCell`.
+
+    Example:
+
+    >>> layer = keras.layers.RNN(ksr.SparseGRUCell(256, sparsity=0.9))
+    >>> layer(keras.random.normal((32, 100, 256))).shape
+    (32, 256)
     """
 
     gates = ("z", "r", "h")

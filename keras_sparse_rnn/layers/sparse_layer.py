@@ -15,7 +15,53 @@ from keras_sparse_rnn.sparse_weight import topology_generator
 from keras_sparse_rnn.sparse_weight import weight_key
 
 
-class SparseLayer:
+class TakesDenseWeights:
+    """Mix-in for a layer, or cell, that is or holds a `SparseLayer`."""
+
+    def set_weights(self, weights):
+        """Sets the weights, also those of a dense layer, which are masked.
+
+        Only this layer or cell itself does so. What Keras makes of it, a
+        model, `RNN` or `Bidirectional`, expects the weights with their masks:
+        `keras_sparse_rnn.load_dense_weights(model, path)` takes a dense
+        model's.
+
+        Args:
+            weights: List of arrays as `get_weights()` returns them, or as the
+                Keras layer of the same name returns them: then the masks stay
+                and the weights are 0 where there is no connection.
+
+        Raises:
+            ValueError: If the list is as long as neither of the two, or an
+                array has another shape than its variable.
+        """
+        dense = [v for v in self.weights if not _is_kept_with_any(self, v)]
+        if len(weights) == len(dense) != len(self.weights):
+            for variable, value in zip(dense, weights, strict=True):
+                if tuple(variable.shape) != tuple(value.shape):
+                    raise ValueError(
+                        f"{type(self).__name__} '{self.name}' expects the "
+                        f"shape {tuple(variable.shape)} for "
+                        f"'{variable.path}'. "
+                        f"Received: shape={tuple(value.shape)}"
+                    )
+            for variable, value in zip(dense, weights, strict=True):
+                variable.assign(value)
+        else:
+            super().set_weights(weights)
+        for weight in self.sparse_weights:
+            weight.enforce_mask()
+
+
+def _is_kept_with_any(layer, variable):
+    return any(
+        is_kept_with_mask(each, variable)
+        for each in keras_internals.flatten_layers(layer)
+        if isinstance(each, SparseLayer)
+    )
+
+
+class SparseLayer(TakesDenseWeights):
     """Mix-in for a Keras layer that owns sparse weights.
 
     It goes before the Keras class in the list of bases. Subclasses state in
@@ -99,16 +145,6 @@ class SparseLayer:
             **self._topology_arguments.get_config(),
         }
 
-    def set_weights(self, weights):
-        """Sets the weights, also those of a dense layer, which are masked.
-
-        Args:
-            weights: List of arrays as `get_weights()` returns them, or as the
-                Keras layer of the same name returns them: then the masks stay
-                and the weights are 0 where there is no connection.
-        """
-        set_weights_of_sparse_or_dense(self, super().set_weights, weights)
-
     def save_own_variables(self, store):
         for index, variable in enumerate(keras_internals.own_variables(self)):
             store[str(index)] = variable
@@ -177,33 +213,6 @@ class SparseLayer:
             return self._topology_owner
         kind = type(self).__name__
         return f"{kind} '{name}'" if name else kind
-
-
-def set_weights_of_sparse_or_dense(layer, set_weights, weights):
-    """Sets a layer's weights from a list with or without the masks."""
-    dense = [v for v in layer.weights if not _is_kept_with_any(layer, v)]
-    if len(weights) == len(dense) != len(layer.weights):
-        for variable, value in zip(dense, weights, strict=True):
-            if tuple(variable.shape) != tuple(value.shape):
-                raise ValueError(
-                    f"{type(layer).__name__} '{layer.name}' expects the shape "
-                    f"{tuple(variable.shape)} for '{variable.path}'. "
-                    f"Received: shape={tuple(value.shape)}"
-                )
-        for variable, value in zip(dense, weights, strict=True):
-            variable.assign(value)
-    else:
-        set_weights(weights)
-    for weight in layer.sparse_weights:
-        weight.enforce_mask()
-
-
-def _is_kept_with_any(layer, variable):
-    return any(
-        is_kept_with_mask(each, variable)
-        for each in keras_internals.flatten_layers(layer)
-        if isinstance(each, SparseLayer)
-    )
 
 
 class RefusedBySparsityError(NotImplementedError, ValueError):

@@ -16,6 +16,9 @@ class SparseLSTMCell(SparseCell, keras.layers.LSTMCell):
     A cell that `Bidirectional` copies has the same topology in both
     directions, where `SparseLSTM` has two: a cell does not know its direction.
 
+    `cell.set_weights()` takes the weights of a dense cell too; `set_weights()`
+    of the `RNN` around it, or of a model, only those with masks.
+
     Example:
 
     ```python

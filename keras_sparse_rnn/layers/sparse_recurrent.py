@@ -1,11 +1,11 @@
 """What the sparse recurrent layers share: they hold a sparse cell."""
 
 from keras_sparse_rnn import keras_internals
-from keras_sparse_rnn.layers.sparse_layer import set_weights_of_sparse_or_dense
+from keras_sparse_rnn.layers.sparse_layer import TakesDenseWeights
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 
 
-class SparseRecurrentLayer:
+class SparseRecurrentLayer(TakesDenseWeights):
     """Mix-in for `LSTM`, `GRU` and `SimpleRNN`: the cell is a sparse one.
 
     It goes before the Keras class in the list of bases. Subclasses name the
@@ -50,13 +50,3 @@ class SparseRecurrentLayer:
             **super().get_config(),
             **self.cell.topology_config(),
         }
-
-    def set_weights(self, weights):
-        """Sets the weights, also those of a dense layer, which are masked.
-
-        Args:
-            weights: List of arrays as `get_weights()` returns them, or as the
-                Keras layer of the same name returns them: then the masks stay
-                and the weights are 0 where there is no connection.
-        """
-        set_weights_of_sparse_or_dense(self, super().set_weights, weights)

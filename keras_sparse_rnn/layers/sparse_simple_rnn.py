@@ -13,7 +13,13 @@ class SparseSimpleRNNCell(SparseCell, keras.layers.SimpleRNNCell):
     """Simple recurrent cell with sparse kernels.
 
     Takes every argument of `keras.layers.SimpleRNNCell` and those of
-    `SparseLSTM`.
+    `SparseLSTM`. See `SparseLSTMCell`.
+
+    Example:
+
+    >>> cell = ksr.SparseSimpleRNNCell(64, activation="relu", sparsity=0.9)
+    >>> keras.layers.RNN(cell)(keras.random.normal((32, 20, 16))).shape
+    (32, 64)
     """
 
 

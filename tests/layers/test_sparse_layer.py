@@ -56,6 +56,26 @@ def test_weights_of_a_dense_layer_are_taken_and_masked(kind):
         )
 
 
+def test_a_cell_takes_a_dense_cells_weights_and_the_layer_around_does_not():
+    cell = ksr.SparseLSTMCell(3, sparsity=0.5)
+    around, dense = (
+        keras.layers.RNN(each) for each in (cell, keras.layers.LSTMCell(3))
+    )
+    for layer in (around, dense):
+        layer(inputs_of("LSTM"))
+    before = around.get_weights()
+    with pytest.raises(ValueError, match=r"length 3, but .* expecting 11"):
+        around.set_weights(dense.get_weights())
+    around.set_weights(before)
+    masks = [weight.mask.numpy() for weight in cell.sparse_weights]
+    cell.set_weights(dense.get_weights())
+    for mask, weight, value in zip(
+        masks, cell.sparse_weights, dense.get_weights(), strict=False
+    ):
+        np.testing.assert_array_equal(weight.mask.numpy(), mask)
+        np.testing.assert_array_equal(weight.value, np.where(mask, value, 0))
+
+
 @pytest.mark.parametrize("kind", DENSE)
 def test_own_weights_go_round(kind):
     layer, other = built(kind), built(kind)
@@ -67,6 +87,16 @@ def test_own_weights_go_round(kind):
         layer.sparse_weights, other.sparse_weights, strict=True
     ):
         np.testing.assert_array_equal(one.mask.numpy(), two.mask.numpy())
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_a_list_of_another_length_changes_nothing(kind):
+    layer = built(kind)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=f"on layer '{layer.name}' with a"):
+        layer.set_weights([*before, before[0]])
+    for now, then in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
 
 
 @pytest.mark.parametrize("kind", DENSE)
