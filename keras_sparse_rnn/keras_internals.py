@@ -1,7 +1,10 @@
-"""The only file that touches parts of Keras that are not public.
+"""What is used of Keras's parts that are not public.
 
 Read against Keras 3.12 to 3.15. What each function needs is stated with it, so
-that a new Keras release is checked here and nowhere else.
+that a new Keras release is checked here. What is used elsewhere are the names
+of two attributes, `Dense._kernel` and `Embedding._embeddings`: there these
+layers keep their variable, and `engine.MaskedWeight`, `SparseWeight` and
+`SparseEmbedding` find it.
 """
 
 import keras
@@ -54,6 +57,25 @@ def replace_tracked(layer, name, value):
     """
     layer._tracker.untrack(getattr(layer, name))
     setattr(layer, name, value)
+
+
+def copy_unserialised(source, target):
+    """Copies what recurrent layers and cells are given and do not serialise.
+
+    The constructors of cells take `implementation` and set from it
+    `dropout_mask_count`, those of layers `use_cudnn` and from it
+    `supports_jit`; `get_config()` has none of them.
+    """
+    for name in (
+        "implementation",
+        "dropout_mask_count",
+        "use_cudnn",
+        "supports_jit",
+    ):
+        if hasattr(source, name) and getattr(target, name, None) != getattr(
+            source, name
+        ):
+            setattr(target, name, getattr(source, name))
 
 
 def rnn_states(layer):

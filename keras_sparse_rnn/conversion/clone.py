@@ -21,14 +21,6 @@ SPARSE_CLASSES = {
     "SimpleRNNCell": sparse.SparseSimpleRNNCell,
 }
 
-# Attributes that Keras's recurrent layers and cells take and do not serialise.
-_NOT_IN_CONFIG = (
-    "implementation",
-    "dropout_mask_count",
-    "use_cudnn",
-    "supports_jit",
-)
-
 
 def clone_with(model, convert):
     """Clones a model or layer, the layers inside converted.
@@ -122,11 +114,7 @@ def copy_state(source, target):
     for ours, theirs in pairs(source, target):
         # From the outside in: a container passes its own on to its layers.
         theirs.trainable = ours.trainable
-        for name in _NOT_IN_CONFIG:
-            if hasattr(ours, name) and getattr(theirs, name, None) != getattr(
-                ours, name
-            ):
-                setattr(theirs, name, getattr(ours, name))
+        keras_internals.copy_unserialised(ours, theirs)
         effective = {
             id(weight.value): np.asarray(weight.effective_value())
             for weight in getattr(ours, "sparse_weights", [])
@@ -184,10 +172,10 @@ def _rewritten(node, convert):
             converted = convert(node)
             if converted is not None:
                 return converted, True
-        pairs = {k: _rewritten(v, convert) for k, v in node.items()}
+        rewritten = {k: _rewritten(v, convert) for k, v in node.items()}
         return (
-            {k: value for k, (value, _) in pairs.items()},
-            any(changed for _, changed in pairs.values()),
+            {k: value for k, (value, _) in rewritten.items()},
+            any(changed for _, changed in rewritten.values()),
         )
     if isinstance(node, (list, tuple)):
         items = [_rewritten(item, convert) for item in node]

@@ -5,9 +5,6 @@ from keras_sparse_rnn.engine import MaskedCell
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 
-# Set by the constructors of Keras's cells and not part of their configuration.
-_NOT_IN_CONFIG = ("implementation",)
-
 
 class SparseCell(SparseLayer, MaskedCell):
     """Mix-in for a Keras cell with a kernel and a recurrent kernel."""
@@ -34,10 +31,8 @@ class SparseCell(SparseLayer, MaskedCell):
             for name in cell.get_config()
             if name != "dtype"
         }
-        for name in _NOT_IN_CONFIG:
-            if hasattr(cell, name):
-                settings[name] = getattr(cell, name)
         made = cls(dtype=cell.dtype_policy, **settings, **kwargs)
+        keras_internals.copy_unserialised(cell, made)
         keras_internals.replace_tracked(
             made, "seed_generator", cell.seed_generator
         )

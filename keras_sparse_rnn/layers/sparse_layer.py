@@ -5,8 +5,8 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
-from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
+from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.sparse_weight import add_masked_weight
@@ -74,9 +74,7 @@ class SparseLayer(TakesDenseWeights):
     gates = ("all",)
 
     def __init__(self, *args, **kwargs):
-        arguments = {
-            name: kwargs.pop(name) for name in ARGUMENT_NAMES if name in kwargs
-        }
+        arguments = pop_arguments(kwargs)
         # Before Keras's constructor, which builds an `Embedding` that is given
         # its `weights`.
         self._topology_place = kwargs.pop("topology_place", "")

@@ -2,7 +2,7 @@
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.layers.sparse_layer import TakesDenseWeights
-from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
+from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 
 
 class SparseRecurrentLayer(TakesDenseWeights):
@@ -15,9 +15,7 @@ class SparseRecurrentLayer(TakesDenseWeights):
     cell_class = None
 
     def __init__(self, *args, **kwargs):
-        arguments = {
-            name: kwargs.pop(name) for name in ARGUMENT_NAMES if name in kwargs
-        }
+        arguments = pop_arguments(kwargs)
         name = kwargs.get("name")
         self.cell_class.check_arguments(type(self), name, arguments)
         super().__init__(*args, **kwargs)

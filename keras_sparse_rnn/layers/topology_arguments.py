@@ -173,6 +173,18 @@ ARGUMENT_NAMES = tuple(
 )
 
 
+def pop_arguments(kwargs):
+    """Takes the topology's arguments out of a constructor's keywords.
+
+    Args:
+        kwargs: Dict, from which they are removed.
+
+    Returns:
+        Dict of those that were given.
+    """
+    return {name: kwargs.pop(name) for name in ARGUMENT_NAMES if name in kwargs}
+
+
 def takes_arguments_of(namesake):
     """Class decorator: the signature is the namesake's and the topology's.
 

@@ -132,6 +132,16 @@ def test_what_is_no_model_is_refused():
         ksr.strip_sparsity(3)
 
 
+def run_elsewhere(program, folder):
+    """Runs a program in a process of its own, in the folder."""
+    subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+
+
 def test_the_saved_model_needs_tensorflow_alone(tmp_path):
     sparse = ksr.sparsify(models.sequential(), sparsity=0.5)
     plain = ksr.strip_sparsity(sparse)
@@ -145,12 +155,7 @@ def test_the_saved_model_needs_tensorflow_alone(tmp_path):
         "np.save(folder + '/y.npy', y.numpy())\n"
         "assert 'keras_sparse_rnn' not in sys.modules\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
-        check=True,
-        capture_output=True,
-        cwd=tmp_path,
-    )
+    run_elsewhere(program, tmp_path)
     (expected,) = models.outputs(sparse, models.tokens())
     np.testing.assert_allclose(
         np.load(tmp_path / "y.npy"), expected, rtol=1e-5, atol=1e-6
@@ -173,10 +178,5 @@ def test_the_saved_file_needs_keras_alone(tmp_path):
         "np.save(sys.argv[1] + '/y.npy', y)\n"
         "assert 'keras_sparse_rnn' not in sys.modules\n"
     )
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)],
-        check=True,
-        capture_output=True,
-        cwd=tmp_path,
-    )
+    run_elsewhere(program, tmp_path)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), expected)
