@@ -126,7 +126,7 @@ def train(
     stateful=False,
     shuffles=False,
     rewiring=None,
-    order=("seed", "set", "backup"),
+    order="seed set backup kill",
     save_freq="epoch",
     kill=None,
 ):
@@ -145,10 +145,9 @@ def train(
             folder / f"{name}.backup", save_freq=save_freq
         ),
     }
-    listed = [callbacks[each] for each in order]
     if kill is not None:
-        *at, before_set = kill
-        listed.insert(0 if before_set else len(listed), Killer(*at))
+        callbacks["kill"] = Killer(*kill)
+    listed = [callbacks[each] for each in order.split() if each in callbacks]
     listed.append(Journal(folder / f"{name}.journal"))
     if stateful:
         # States need the size of a batch, which a `PyDataset` does not tell.

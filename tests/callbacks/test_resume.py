@@ -33,55 +33,43 @@ SETTINGS = {
     },
 }
 # The settings, the order of the callbacks, and where a run is killed: epoch,
-# batch, its begin or end, and whether before the rewiring.
+# batch, and whether at its begin or end.
 KILLED = {
-    "in the first epoch": (
-        "dropout",
-        ["seed", "set", "backup"],
-        [(0, 2, "end", False)],
-    ),
+    "in the first epoch": ("dropout", "seed set backup kill", [(0, 2, "end")]),
     "just before the first rewiring": (
         "set",
-        ["seed", "set", "backup"],
-        [(1, 0, "begin", True)],
+        "kill seed set backup",
+        [(1, 0, "begin")],
     ),
     "just after the first rewiring": (
         "dropout",
-        ["backup", "set", "seed"],
-        [(1, 0, "begin", False)],
+        "backup set seed kill",
+        [(1, 0, "begin")],
     ),
     "twice": (
         "dropout",
-        ["set", "backup", "seed"],
-        [(1, 3, "end", False), (3, 1, "end", False)],
+        "set backup seed kill",
+        [(1, 3, "end"), (3, 1, "end")],
     ),
-    "stateful": (
-        "stateful",
-        ["set", "seed", "backup"],
-        [(2, 1, "end", False)],
-    ),
-    "every few steps": (
-        "steps",
-        ["backup", "seed", "set"],
-        [(2, 2, "begin", False)],
-    ),
-    "with accumulated gradients": (
+    "stateful": ("stateful", "set seed backup kill", [(2, 1, "end")]),
+    "every few steps": ("steps", "backup seed set kill", [(2, 2, "begin")]),
+    "accumulated gradients": (
         "accumulation",
-        ["seed", "backup", "set"],
-        [(2, 1, "end", False)],
+        "seed backup set kill",
+        [(2, 1, "end")],
     ),
 }
 # Backups after so many batches, of four in an epoch, and where it is killed.
 FREQUENT = {
-    "within an epoch": ({"save_freq": 3}, (2, 2, "end", False)),
-    "at its last batch": ({"save_freq": 4}, (2, 2, "end", False)),
+    "within an epoch": ({"save_freq": 3}, (2, 2, "end")),
+    "at its last batch": ({"save_freq": 4}, (2, 2, "end")),
     "with accumulation": (
         {"save_freq": 4, **SETTINGS["accumulation"], "rewiring": {}},
-        (2, 2, "end", False),
+        (2, 2, "end"),
     ),
     "steps, often": (
         {"save_freq": 2, "rewiring": {"every_steps": 3}},
-        (1, 3, "end", False),
+        (1, 3, "end"),
     ),
 }
 
