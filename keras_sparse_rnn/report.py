@@ -171,7 +171,8 @@ def sparsity_report(model):
         A `SparsityReport`: an object with the counts, which prints as a table.
 
     Raises:
-        ValueError: If a sparse layer of the model is not built.
+        ValueError: If `model` is no Keras model or layer, or a sparse layer in
+            it is not built.
 
     Example:
 

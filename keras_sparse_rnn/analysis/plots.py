@@ -24,7 +24,8 @@ def plot_masks(layer):
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If the layer has no sparse weights, or is not built.
+        ValueError: If `layer` is no Keras layer or model, has no sparse
+            weights, or is not built.
 
     Example:
 

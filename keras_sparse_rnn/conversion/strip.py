@@ -22,8 +22,8 @@ def strip_sparsity(model):
         A model, or layer, with the same names and weights of its own.
 
     Raises:
-        ValueError: If the model is not built, or a subclass of `Model` that
-            cannot be taken apart.
+        ValueError: If `model` is no Keras model or layer, is not built, or is
+            a subclass of `Model` that cannot be taken apart.
 
     Example:
 
