@@ -70,8 +70,8 @@ def sparsify(
 
     Raises:
         ValueError: If the arguments contradict or are out of range, a layer's
-            name is unknown, or the model is none, is not built or cannot be
-            taken apart.
+            name is unknown, or `model` is no Keras model or layer, is not
+            built or cannot be taken apart.
 
     Example:
 
