@@ -1,4 +1,4 @@
-"""Checks of arguments that take numbers: what is wrong is a `ValueError`.
+"""Checks of arguments: what is wrong is a `ValueError`.
 
 `True` and `False` are no numbers here, though Python counts them as integers.
 """
@@ -6,10 +6,35 @@
 import math
 import numbers
 
+import numpy as np
+
 
 def is_number(value):
     """Whether a value is a real number, NaN and infinity included."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def plain_number(value):
+    """A real number as Python's own `int` or `float`, which a file can hold."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value)
+
+
+def check_boolean(name, value):
+    """Raises `ValueError` unless a value is `True` or `False`."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
+        )
+
+
+def check_one_of(name, value, choices):
+    """Raises `ValueError` unless a value is one of some strings."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {[*choices]}. Received: {name}={value!r}"
+        )
 
 
 def check_integer(name, value, least):

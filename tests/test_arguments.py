@@ -25,6 +25,45 @@ def test_what_is_no_number(value):
     assert not arguments.is_number(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (3, 3),
+        (np.int64(3), 3),
+        (0.5, 0.5),
+        (np.float32(0.5), 0.5),
+        (fractions.Fraction(1, 10), 0.1),
+        (fractions.Fraction(2), 2.0),
+    ],
+)
+def test_numbers_as_pythons_own(value, plain):
+    assert arguments.plain_number(value) == plain
+    assert type(arguments.plain_number(value)) is type(plain)
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_])
+def test_booleans(value):
+    arguments.check_boolean("rescale", value)
+
+
+@pytest.mark.parametrize("value", ["no", "", None, 0, 1, [], np.array([True])])
+def test_what_is_no_boolean_is_refused(value):
+    with pytest.raises(ValueError, match=r"^`rescale` must be True or") as error:
+        arguments.check_boolean("rescale", value)
+    assert str(error.value).endswith(f"Received: rescale={value!r}")
+
+
+def test_one_of_some_strings():
+    arguments.check_one_of("keep", "drawn", ("largest", "drawn"))
+
+
+@pytest.mark.parametrize("value", ["x", None, 3, ["drawn"], np.array(["a"])])
+def test_what_is_none_of_the_strings_is_refused(value):
+    with pytest.raises(ValueError, match=r"`keep` .* \['drawn'\]") as error:
+        arguments.check_one_of("keep", value, ("drawn",))
+    assert str(error.value).endswith(f"Received: keep={value!r}")
+
+
 @pytest.mark.parametrize("value", [2, 3, np.int64(2), np.uint8(9)])
 def test_integers(value):
     arguments.check_integer("steps", value, 2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.arguments import plain_number
 
 for _topology in (
     topologies.ErdosRenyi,
@@ -76,6 +77,8 @@ class TopologyArguments:
             raise ValueError(f"{owner}: {error}") from None
         return dataclasses.replace(
             self,
+            epsilon=_plain_or_none(self.epsilon),
+            sparsity=_plain_or_none(self.sparsity),
             topology=_resolved(self.topology, owner),
             topology_seed=None if seed is None else int(seed),
         )
@@ -233,6 +236,10 @@ def warn_of_saturation(owner, arguments, names):
         f"Received: {wanted}",
         stacklevel=2,
     )
+
+
+def _plain_or_none(number):
+    return None if number is None else plain_number(number)
 
 
 def _resolved(topology, owner):

@@ -1,6 +1,7 @@
 """Erdős–Rényi topology."""
 
 from keras_sparse_rnn.arguments import check_above_0
+from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -28,7 +29,7 @@ class ErdosRenyi(CountedTopology):
 
     def __init__(self, epsilon):
         check_above_0("epsilon", epsilon)
-        self.epsilon = epsilon
+        self.epsilon = plain_number(epsilon)
 
     def requested(self, shape):
         inputs, outputs = shape

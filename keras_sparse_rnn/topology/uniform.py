@@ -1,6 +1,7 @@
 """Uniform topology."""
 
 from keras_sparse_rnn.arguments import check_sparsity
+from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.topology.counted_topology import CountedTopology
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -22,7 +23,7 @@ class Uniform(CountedTopology):
 
     def __init__(self, sparsity):
         check_sparsity(sparsity)
-        self.sparsity = sparsity
+        self.sparsity = plain_number(sparsity)
 
     def requested(self, shape):
         inputs, outputs = shape

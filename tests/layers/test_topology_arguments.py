@@ -1,5 +1,6 @@
 """The arguments on top of the namesake's: counts, seeds, and bad input."""
 
+import fractions
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def nothing(shape, rng):
 
 
 @keras.saving.register_keras_serializable("tests")
-def fractions(shape, rng):
+def halves(shape, rng):
     return np.full(shape, 0.5)
 
 
@@ -264,7 +265,7 @@ BAD = {
 BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},
     "empty mask": {"topology": nothing},
-    "no booleans": {"topology": fractions},
+    "no booleans": {"topology": halves},
     "weight left out": {"topology": {"embeddings": lower_triangle}},
     "too few for the gates": {"topology": [lower_triangle] * 7},
 }
@@ -322,6 +323,39 @@ def test_an_epsilon_that_just_fits_does_not_warn():
         warnings.simplefilter("error")
         layer.build((None, 4))
     assert layer.sparse_weights[0].active == 16
+
+
+HALF = fractions.Fraction(1, 2)
+
+
+@pytest.mark.parametrize("number", [HALF, np.float16(0.5), np.float64(0.5)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda number: {"epsilon": number},
+        lambda number: {"sparsity": number},
+        lambda number: {"topology": ksr.topology.ErdosRenyi(number)},
+        lambda number: {"topology": ksr.topology.Uniform(number)},
+    ],
+    ids=["epsilon", "sparsity", "ErdosRenyi", "Uniform"],
+)
+def test_real_numbers_of_any_kind_are_saved_as_floats(
+    arguments, number, tmp_path
+):
+    layer = ksr.SparseLSTM(3, topology_seed=3, **arguments(number))
+    config = layer.get_config()
+    again = ksr.SparseLSTM.from_config(config)
+    again.build((None, 4, 3))
+    assert repr(again.get_config()) == repr(config)
+    assert type(number).__name__ not in repr(config)
+    model = keras.Sequential([keras.Input((4, 3)), layer])
+    model.save(tmp_path / "a.keras")
+    loaded = keras.models.load_model(tmp_path / "a.keras").layers[0]
+    for other in (again, loaded):
+        for one, two in zip(
+            layer.sparse_weights, other.sparse_weights, strict=True
+        ):
+            np.testing.assert_array_equal(one.mask.numpy(), two.mask.numpy())
 
 
 def test_numbers_of_numpy_are_saved(tmp_path):

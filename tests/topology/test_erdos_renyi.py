@@ -1,3 +1,5 @@
+import fractions
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,16 @@ def test_connections(epsilon, shape, connections):
     assert topology.connections(shape) == connections
     mask = topology(shape, np.random.default_rng(0))
     assert np.count_nonzero(mask) == connections
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "kept"),
+    [(fractions.Fraction(1, 2), 0.5), (np.float32(2), 2.0), (np.int8(2), 2)],
+)
+def test_epsilon_is_kept_as_a_number_of_pythons_own(epsilon, kept):
+    config = ErdosRenyi(epsilon).get_config()
+    assert config == {"epsilon": kept}
+    assert type(config["epsilon"]) is type(kept)
 
 
 def test_requested_tells_how_much_is_asked_for_beyond_the_places():

@@ -1,3 +1,5 @@
+import fractions
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,16 @@ def test_connections(sparsity, shape, connections):
     assert topology.connections(shape) == connections
     mask = topology(shape, np.random.default_rng(0))
     assert np.count_nonzero(mask) == connections
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "kept"),
+    [(fractions.Fraction(9, 10), 0.9), (np.float32(0.5), 0.5), (np.int8(0), 0)],
+)
+def test_sparsity_is_kept_as_a_number_of_pythons_own(sparsity, kept):
+    config = Uniform(sparsity).get_config()
+    assert config == {"sparsity": kept}
+    assert type(config["sparsity"]) is type(kept)
 
 
 @pytest.mark.parametrize(
