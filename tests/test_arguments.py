@@ -48,7 +48,9 @@ def test_booleans(value):
 
 @pytest.mark.parametrize("value", ["no", "", None, 0, 1, [], np.array([True])])
 def test_what_is_no_boolean_is_refused(value):
-    with pytest.raises(ValueError, match=r"^`rescale` must be True or") as error:
+    with pytest.raises(
+        ValueError, match=r"^`rescale` must be True or"
+    ) as error:
         arguments.check_boolean("rescale", value)
     assert str(error.value).endswith(f"Received: rescale={value!r}")
 

@@ -31,12 +31,12 @@ def load_dense_weights(model, path):
     ksr.load_dense_weights(sparse, "dense.weights.h5")
     ```
     """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
+    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path):
         raise ValueError(
-            "Expected a `.weights.h5` or `.keras` file. "
+            "`path` must be that of a `.weights.h5` or `.keras` file. "
             f"Received: path={path!r}, which is no file"
         )
+    path = os.fspath(path)
     plain = strip_sparsity(model)
     try:
         plain.load_weights(path)

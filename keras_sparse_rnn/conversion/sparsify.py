@@ -8,6 +8,7 @@ import numpy as np
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import check_built
 from keras_sparse_rnn.conversion.clone import clone_with
@@ -16,6 +17,7 @@ from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import sparse_weights
+from keras_sparse_rnn.topology.allocation import METHODS
 
 _BY_DEFAULT = {name for name in SPARSE_CLASSES if name != "Dense"}
 
@@ -80,10 +82,8 @@ def sparsify(
     sparse = ksr.sparsify(model, settings={"lstm": {"epsilon": 10}})
     ```
     """
-    if keep not in ("largest", "drawn"):
-        raise ValueError(
-            f"`keep` must be 'largest' or 'drawn'. Received: keep={keep!r}"
-        )
+    check_one_of("keep", keep, ("largest", "drawn"))
+    check_one_of("allocation", allocation, METHODS)
     if (sparsity is None) == (settings is None):
         raise ValueError(
             "Expected either `sparsity`, a global budget, or `settings`, a "
@@ -288,7 +288,7 @@ def _matrices(layer, granularity):
 
 
 def _check_name(name, convertible, argument):
-    if name not in convertible:
+    if not isinstance(name, str) or name not in convertible:
         raise ValueError(
             f"`{argument}` must name layers that can be converted: "
             f"{[*convertible]}. Received: {argument}={name!r}"

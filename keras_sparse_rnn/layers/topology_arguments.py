@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.arguments import plain_number
 
 for _topology in (
@@ -62,14 +64,13 @@ class TopologyArguments:
                 f"epsilon={self.epsilon}, sparsity={self.sparsity}, "
                 f"topology={self.topology}"
             )
-        if self.granularity not in topologies.GRANULARITIES:
-            raise ValueError(
-                f"{owner} expects `granularity` to be one of "
-                f"{topologies.GRANULARITIES}. "
-                f"Received: granularity={self.granularity!r}"
-            )
         seed = self.topology_seed
         try:
+            check_one_of(
+                "granularity", self.granularity, topologies.GRANULARITIES
+            )
+            check_boolean("keep_diagonal", self.keep_diagonal)
+            check_boolean("rescale", self.rescale)
             if seed is not None:
                 check_integer("topology_seed", seed, 0)
             self._chosen_topology()
@@ -81,6 +82,8 @@ class TopologyArguments:
             sparsity=_plain_or_none(self.sparsity),
             topology=_resolved(self.topology, owner),
             topology_seed=None if seed is None else int(seed),
+            keep_diagonal=bool(self.keep_diagonal),
+            rescale=bool(self.rescale),
         )
 
     def seeded(self):

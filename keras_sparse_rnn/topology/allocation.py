@@ -1,9 +1,11 @@
 """Allocation: how a global budget is shared among matrices."""
 
 import math
+import operator
 
 import numpy as np
 
+from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.arguments import check_sparsity
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -27,6 +29,7 @@ _WEIGHTS = {
     "erdos_renyi_kernel": _erdos_renyi_kernel,
 }
 _ALIASES = {"er": "erdos_renyi", "erk": "erdos_renyi_kernel"}
+METHODS = (*_WEIGHTS, *_ALIASES)
 
 
 def allocate(shapes, sparsity, method="uniform"):
@@ -63,19 +66,10 @@ def allocate(shapes, sparsity, method="uniform"):
         - Evci et al., Rigging the Lottery, ICML 2020, section 3 (1)
         - Mocanu et al., Nature Communications 9:2383, 2018
     """
-    weight_of = _WEIGHTS.get(_ALIASES.get(method, method))
-    if weight_of is None:
-        raise ValueError(
-            f"`method` must be one of {[*_WEIGHTS, *_ALIASES]}. "
-            f"Received: method={method!r}"
-        )
+    check_one_of("method", method, METHODS)
+    weight_of = _WEIGHTS[_ALIASES.get(method, method)]
     check_sparsity(sparsity)
-    shapes = [tuple(shape) for shape in shapes]
-    if not shapes or any(len(shape) < 2 or min(shape) < 1 for shape in shapes):
-        raise ValueError(
-            "`shapes` must be a list of shapes with at least two dimensions, "
-            f"each at least 1. Received: shapes={shapes}"
-        )
+    shapes = _checked_shapes(shapes)
     sizes = np.array([math.prod(shape) for shape in shapes], dtype=np.int64)
     budget = nearest_integer((1 - sparsity) * int(sizes.sum()))
     if budget < len(shapes):
@@ -90,6 +84,20 @@ def allocate(shapes, sparsity, method="uniform"):
         budget,
     )
     return _rounded_to(budget, shares, sizes)
+
+
+def _checked_shapes(shapes):
+    """The shapes as a list of tuples of integers."""
+    try:
+        checked = [tuple(map(operator.index, shape)) for shape in shapes]
+    except TypeError:
+        checked = []
+    if not checked or any(len(each) < 2 or min(each) < 1 for each in checked):
+        raise ValueError(
+            "`shapes` must be a list of shapes with at least two dimensions, "
+            f"each an integer of at least 1. Received: shapes={shapes!r}"
+        )
+    return checked
 
 
 def _saturated_shares(weights, sizes, budget):

@@ -81,6 +81,11 @@ def test_a_file_that_is_not_there_changes_nothing(tmp_path):
     assert_refused(tmp_path / "nobody.weights.h5")
 
 
+@pytest.mark.parametrize("path", [3, None, ["a.keras"], b"a.keras"])
+def test_what_is_no_path_changes_nothing(path):
+    assert_refused(path)
+
+
 def assert_refused(path):
     sparse = sparse_model()
     before = sparse.get_weights()

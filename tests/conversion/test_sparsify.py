@@ -267,8 +267,21 @@ BAD = {
     "budget": ({"sparsity": 0.999}, "at least one connection per matrix"),
     "allocation": (
         {"sparsity": 0.5, "allocation": "fair"},
-        "`method` must be one of",
+        "`allocation` must be one of",
     ),
+    "allocation in capitals": (
+        {"sparsity": 0.5, "allocation": "ERK"},
+        "`allocation` must be one of",
+    ),
+    "allocation a list": (
+        {"sparsity": 0.5, "allocation": ["er"]},
+        "`allocation` must be one of",
+    ),
+    "layers a list of lists": (
+        {"sparsity": 0.5, "layers": [["lstm"]]},
+        "`layers` must name",
+    ),
+    "keep a list": ({"sparsity": 0.5, "keep": ["drawn"]}, "`keep` must be"),
     "granularity": (
         {"sparsity": 0.5, "granularity": "row"},
         "`granularity` must be one of",

@@ -257,6 +257,11 @@ BAD = {
     "no function": {"topology": 3},
     "unregistered within a dict": {"topology": {"kernel": unregistered}},
     "unknown granularity": {"sparsity": 0.5, "granularity": "row"},
+    "granularity a list": {"sparsity": 0.5, "granularity": ["gate"]},
+    "keep_diagonal a string": {"sparsity": 0.5, "keep_diagonal": "no"},
+    "keep_diagonal None": {"sparsity": 0.5, "keep_diagonal": None},
+    "rescale a string": {"sparsity": 0.5, "rescale": "no"},
+    "rescale 1": {"sparsity": 0.5, "rescale": 1},
     "seed below 0": {"sparsity": 0.5, "topology_seed": -1},
     "seed a float": {"sparsity": 0.5, "topology_seed": 1.5},
     "seed a string": {"sparsity": 0.5, "topology_seed": "1"},
@@ -363,7 +368,10 @@ def test_numbers_of_numpy_are_saved(tmp_path):
         [
             keras.Input((4, 3)),
             ksr.SparseLSTM(
-                3, epsilon=np.float32(0.5), topology_seed=np.int64(3)
+                3,
+                epsilon=np.float32(0.5),
+                topology_seed=np.int64(3),
+                rescale=np.True_,
             ),
         ]
     )
@@ -371,3 +379,4 @@ def test_numbers_of_numpy_are_saved(tmp_path):
     loaded = keras.models.load_model(tmp_path / "a.keras").layers[0]
     assert loaded.get_config()["epsilon"] == 0.5
     assert loaded.get_config()["topology_seed"] == 3
+    assert loaded.get_config()["rescale"] is True
