@@ -27,6 +27,9 @@ class RewiringRule:
         schedule: Function of the progress in `[0, 1]` that returns the factor
             by which the rewire rate is multiplied.
 
+    Raises:
+        ValueError: If one of the four is no function.
+
     Example:
 
     ```python
@@ -39,6 +42,15 @@ class RewiringRule:
     grow: Callable = random_growth
     new_values: Callable = zero_values
     schedule: Callable = cosine
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            function = getattr(self, field.name)
+            if not callable(function):
+                raise ValueError(
+                    f"`{field.name}` must be a function. "
+                    f"Received: {field.name}={function!r}"
+                )
 
 
 def st_rnn_rule():

@@ -5,6 +5,9 @@ import functools
 
 import numpy as np
 
+from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.rewiring.rule import get
+
 
 @dataclasses.dataclass(frozen=True)
 class Rewiring:
@@ -77,8 +80,8 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
         mask: Boolean array of the same shape.
         groups: Tuple of `Group`s that cover the columns.
         rate: Float in `[0, 1]`, the rewire rate ζ.
-        rule: `RewiringRule`. Its schedule is not used here: `rate` is the
-            present one.
+        rule: `RewiringRule`, or the name of one. Its schedule is not used
+            here: `rate` is the present one.
         rng: `numpy.random.Generator`.
         keep_diagonal: Boolean, whether connections from a unit to itself are
             never dropped. Defaults to `False`.
@@ -87,13 +90,16 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
         A `Rewiring`. The arguments are not changed.
 
     Raises:
-        ValueError: If `rate` is outside `[0, 1]`, a connection's weight is
+        ValueError: If `rate` is no number in `[0, 1]`, `rule` is no rule, the
+            mask of tied gates differs between them, a connection's weight is
             NaN, or one of the rule's functions returns what it must not.
     """
-    if not 0 <= rate <= 1:
+    if not (is_number(rate) and 0 <= rate <= 1):
         raise ValueError(
-            f"The rewire rate must be in [0, 1]. Received: rate={rate}"
+            "The rewire rate must be a number in [0, 1]. "
+            f"Received: rate={rate!r}"
         )
+    rule = get(rule)
     parts = [
         _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal)
         for group in groups
@@ -117,6 +123,12 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
 
 def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     """Places in the packed matrix: dropped, emptied, grown; and new values."""
+    if not group.is_tied_in(mask):
+        raise ValueError(
+            f"A connection of a group must carry all of its {group.tied} "
+            "weights. Received: a mask that differs between the gates of "
+            f"group={group.name!r}"
+        )
     _, outputs = group.shape(len(mask))
     connected = group.view(mask)[:, 0, :].copy()
     taken = connected.reshape(-1)

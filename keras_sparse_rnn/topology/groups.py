@@ -55,6 +55,18 @@ class Group:
         rows, outputs = self.shape(matrix.shape[0])
         return matrix[self.columns].reshape(rows, self.tied, outputs)
 
+    def is_tied_in(self, mask):
+        """Whether each connection of `mask` carries all of its weights.
+
+        Args:
+            mask: Boolean NumPy array of shape `(inputs, columns)`.
+
+        Returns:
+            A boolean, `True` for every mask unless `tied` is above 1.
+        """
+        gates = self.view(mask)
+        return self.tied == 1 or bool((gates == gates[:, :1]).all())
+
     def packed_places(self, places, rows, columns):
         """Flat places in the packed matrix that these connections carry.
 

@@ -74,3 +74,11 @@ def test_new_values_must_be_finite():
             rule,
             np.random.default_rng(0),
         )
+
+
+@pytest.mark.parametrize("name", ["drop", "grow", "new_values", "schedule"])
+@pytest.mark.parametrize("value", [None, "cosine", 0.5])
+def test_what_is_no_function_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be") as error:
+        rewiring.RewiringRule(**{name: value})
+    assert str(error.value).endswith(f"Received: {name}={value!r}")

@@ -1,6 +1,7 @@
 """One rewiring of one matrix, by properties and by a slow reference."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -247,11 +248,36 @@ def test_new_places_are_spread_evenly_over_what_is_empty_after_the_drop():
     assert np.abs(counts[empty] - draws * share).max() < 5 * spread
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize(
+    "rate", [-0.1, 1.1, float("nan"), "0.5", None, True, [0.5], 0.5j]
+)
 def test_rate_out_of_range(rate):
     case = make(3, 3, 1, "gate", 0.5, seed=0)
-    with pytest.raises(ValueError, match=rf"Received: rate={rate}$"):
+    received = re.escape(f"Received: rate={rate!r}")
+    with pytest.raises(ValueError, match=rf"{received}$"):
         case.rewire(rate)
+
+
+@pytest.mark.parametrize("rule", ["rigl", None, 0.5, ["set"]])
+def test_what_is_no_rule(rule):
+    case = make(3, 3, 1, "gate", 0.5, seed=0)
+    received = re.escape(f"Received: rule={rule!r}")
+    with pytest.raises(ValueError, match=rf"{received}$"):
+        rewire(case.weight, case.mask, case.groups, 0.5, rule, None)
+
+
+@pytest.mark.parametrize("gates", [3, 4])
+def test_tied_gates_whose_masks_differ_are_an_error(gates):
+    case = make(5, 4, gates, "unit", 0.4, seed=0)
+    # In the last gate alone, so that the first one's count is as it was.
+    case.mask[0, -1] ^= True
+    before = case.weight.copy(), case.mask.copy()
+    with pytest.raises(
+        ValueError, match=rf"all of its {gates} .* the gates of group='all'$"
+    ):
+        case.rewire(0.3)
+    np.testing.assert_array_equal(case.weight, before[0])
+    np.testing.assert_array_equal(case.mask, before[1])
 
 
 @pytest.mark.parametrize("keep_diagonal", [False, True])

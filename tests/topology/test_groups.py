@@ -100,3 +100,7 @@ def test_a_connection_of_a_unit_pair_lies_at_the_same_place_of_each_gate():
     # Input 2 to unit 3.
     mask.reshape(-1)[group.packed_places(np.array([11]), 5, 12)] = True
     assert np.argwhere(mask).tolist() == [[2, 3], [2, 7], [2, 11]]
+    assert group.is_tied_in(mask)
+    mask[2, 3] = False
+    assert not group.is_tied_in(mask)
+    assert all(each.is_tied_in(mask) for each in matrix_groups(12, GRU))
