@@ -65,7 +65,8 @@ def rewire(
     Raises:
         ValueError: If the model is not built or has no sparse layer, there is
             no optimizer or one that is not supported, an argument is out of
-            range, or a weight is NaN.
+            range, a weight is NaN, or the gates of a mask differ though
+            `granularity="unit"`.
 
     Example:
 
@@ -117,12 +118,14 @@ def bring_in_order(weights, optimizer):
         optimizer: The Keras optimizer that trains them.
 
     Raises:
-        ValueError: If the optimizer was built for other variables; nothing is
+        ValueError: If the optimizer was built for other variables, or the
+            gates of a mask differ though `granularity="unit"`; nothing is
             changed then.
     """
     trained = [weight for weight in weights if weight.trainable]
     for weight in trained:
         optimizer_slots.slots_of(optimizer, weight.value)
+        weight.check_tied(weight.mask.numpy())
     for weight in weights:
         weight.enforce_mask()
     for weight in trained:

@@ -111,6 +111,24 @@ class SparseWeight:
         """The weight that the layer computes with, a tensor."""
         return masked(self.value, self.mask)
 
+    def check_tied(self, mask):
+        """Refuses a mask whose gates differ where they are to be the same.
+
+        Args:
+            mask: Array of the weight's shape.
+
+        Raises:
+            ValueError: If a connection has not the weights of all gates
+                though `granularity="unit"` asks for it.
+        """
+        mask = np.asarray(mask, bool)
+        if not all(group.is_tied_in(mask) for group in self.groups):
+            raise ValueError(
+                f"{type(self.layer).__name__} expects the same connections in "
+                f"all gates of '{self.path}'. Received: a mask of another "
+                "granularity than granularity='unit'"
+            )
+
     def enforce_mask(self):
         """Sets the weight to 0 wherever it is not a connection.
 
@@ -133,7 +151,8 @@ class SparseWeight:
             mask: Boolean array of the weight's shape.
 
         Raises:
-            ValueError: If the mask has another shape.
+            ValueError: If the mask has another shape, or gates that differ
+                where they are to be the same.
         """
         mask = np.asarray(mask, bool)
         if mask.shape != self.shape:
@@ -141,6 +160,7 @@ class SparseWeight:
                 f"The mask of '{self.path}' must have the shape {self.shape}. "
                 f"Received: mask.shape={mask.shape}"
             )
+        self.check_tied(mask)
         self.mask.assign(mask)
         self._variable("ever_active").assign(np.packbits(mask))
         self.enforce_mask()

@@ -205,6 +205,45 @@ def test_a_weight_that_is_no_number_is_named_and_nothing_changes(
     assert "Received: NaN in 1 of " in message
 
 
+def unit_model(granularity="unit"):
+    return keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            ksr.SparseLSTM(
+                6, sparsity=0.5, topology_seed=1, granularity=granularity
+            ),
+        ],
+        name="unit_model",
+    )
+
+
+def test_tied_gates_whose_masks_differ_are_refused_and_nothing_changes():
+    model, optimizer = unit_model(), keras.optimizers.Adam(0.02)
+    good = model.get_weights()
+    model.set_weights(unit_model("gate").get_weights())
+    for weight in ksr.sparse_weights(model):
+        # What would be cleared if the weights were brought in order first.
+        weight.value.assign(np.ones(weight.shape))
+    message = refusal((model, optimizer), "in all gates of .*/kernel'")
+    assert message.endswith("than granularity='unit'")
+    model.compile(optimizer, "mse")
+    with pytest.raises(ValueError, match=r"in all gates of .*/kernel'"):
+        model.fit(
+            np.ones((2, 4, 3)),
+            np.ones((2, 6)),
+            verbose=0,
+            callbacks=[ksr.SETCallback(0.3)],
+        )
+
+    model.set_weights(good)
+    counts = [np.count_nonzero(mask) for mask in masks(model)]
+    assert ksr.rewire(model, optimizer, 0.3).connections_moved > 0
+    for weight, count in zip(ksr.sparse_weights(model), counts, strict=True):
+        mask = weight.mask.numpy()
+        assert np.count_nonzero(mask) == count
+        weight.check_tied(mask)
+
+
 def test_a_users_rule_that_goes_wrong_changes_nothing(trained):
     def grow(mask, count, rng):
         places = rewiring.random_growth(mask, count, rng)

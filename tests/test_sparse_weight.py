@@ -107,6 +107,20 @@ def test_random_numbers_depend_on_the_key_and_the_rewirings_alone():
     assert one[0].random_generator().integers(1 << 60) != drawn[0]
 
 
+def test_a_topology_whose_tied_gates_differ_is_not_started_with():
+    weight = built(granularity="unit").sparse_weights[0]
+    before = weight.mask.numpy()
+    mask = before.copy()
+    mask[0, -1] ^= True
+    with pytest.raises(
+        ValueError, match=rf"in all gates of '{weight.path}'\. Received: a mask"
+    ):
+        weight.start_with(mask)
+    np.testing.assert_array_equal(weight.mask.numpy(), before)
+    weight.start_with(~before)
+    np.testing.assert_array_equal(weight.mask.numpy(), ~before)
+
+
 def test_keys_differ_by_seed_and_place_and_not_by_process():
     keys = {
         tuple(weight_key(seed, place))

@@ -1,7 +1,6 @@
 """What cells, `SparseDense` and `SparseEmbedding` share."""
 
 import keras
-import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
@@ -32,25 +31,24 @@ class TakesDenseWeights:
                 and the weights are 0 where there is no connection.
 
         Raises:
-            ValueError: If the list is as long as neither of the two, or an
-                array has another shape than its variable.
+            ValueError: If the list is as long as neither of the two, an array
+                has another shape than its variable, or the gates of a mask
+                differ though `granularity="unit"`. Nothing is changed then.
         """
-        dense = [v for v in self.weights if not _is_kept_with_any(self, v)]
-        if len(weights) == len(dense) != len(self.weights):
-            for variable, value in zip(dense, weights, strict=True):
-                if tuple(variable.shape) != tuple(value.shape):
-                    raise ValueError(
-                        f"{type(self).__name__} '{self.name}' expects the "
-                        f"shape {tuple(variable.shape)} for "
-                        f"'{variable.path}'. "
-                        f"Received: shape={tuple(value.shape)}"
-                    )
-            for variable, value in zip(dense, weights, strict=True):
-                variable.assign(value)
+        variables = self.weights
+        dense = [v for v in variables if not _is_kept_with_any(self, v)]
+        if len(weights) == len(dense):
+            variables = dense
+        if len(weights) == len(variables):
+            _assign_all(
+                f"{type(self).__name__} '{self.name}'",
+                variables,
+                weights,
+                self.sparse_weights,
+            )
         else:
+            # Keras's own error says what it expects.
             super().set_weights(weights)
-        for weight in self.sparse_weights:
-            weight.enforce_mask()
 
 
 def _is_kept_with_any(layer, variable):
@@ -59,6 +57,24 @@ def _is_kept_with_any(layer, variable):
         for each in keras_internals.flatten_layers(layer)
         if isinstance(each, SparseLayer)
     )
+
+
+def _assign_all(owner, variables, values, sparse_weights):
+    """Assigns values to variables, none of them if any does not fit."""
+    for variable, value in zip(variables, values, strict=True):
+        if tuple(value.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"{owner} expects the shape {tuple(variable.shape)} for "
+                f"'{variable.path}'. Received: shape={tuple(value.shape)}"
+            )
+    for weight in sparse_weights:
+        for variable, value in zip(variables, values, strict=True):
+            if variable is weight.mask:
+                weight.check_tied(value)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    for weight in sparse_weights:
+        weight.enforce_mask()
 
 
 class SparseLayer(TakesDenseWeights):
@@ -153,38 +169,26 @@ class SparseLayer(TakesDenseWeights):
         if len(store.keys()) == len(dense):
             variables = dense
         if len(store.keys()) != len(variables):
+            # Keras names the parts of a file by the class of each layer: that
+            # of a dense model has none under the name of a sparse layer.
+            way = (
+                "If the file is a dense model's, call "
+                "`keras_sparse_rnn.load_dense_weights(model, path)`. "
+                if not store.keys()
+                else ""
+            )
             raise ValueError(
                 f"{self._owner(self.name)} expects {len(variables)} variables "
-                f"in the file, or {len(dense)} of a dense layer. "
+                f"in the file, or {len(dense)} of a dense layer. {way}"
                 f"Received: {len(store.keys())} variables"
             )
         values = [store[str(index)] for index in range(len(variables))]
-        for variable, value in zip(variables, values, strict=True):
-            if tuple(value.shape) != tuple(variable.shape):
-                raise ValueError(
-                    f"{self._owner(self.name)} expects the shape "
-                    f"{tuple(variable.shape)} for '{variable.path}'. "
-                    f"Received: shape={tuple(value.shape)}"
-                )
-        for weight in self._own_sparse_weights():
-            for variable, value in zip(variables, values, strict=True):
-                if variable is weight.mask:
-                    self._check_tied(weight, np.asarray(value))
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        for weight in self._own_sparse_weights():
-            weight.enforce_mask()
-
-    def _check_tied(self, weight, mask):
-        """Refuses a mask whose gates differ where they are to be the same."""
-        for group in weight.groups:
-            gates = group.view(mask)
-            if (gates != gates[:, :1]).any():
-                raise ValueError(
-                    f"{self._owner(self.name)} expects the same connections "
-                    f"in all gates of '{weight.path}'. Received: a mask of "
-                    "another granularity than granularity='unit'"
-                )
+        _assign_all(
+            self._owner(self.name),
+            variables,
+            values,
+            self._own_sparse_weights(),
+        )
 
     def _own_sparse_weights(self):
         keep_diagonal = self._topology_arguments.keep_diagonal

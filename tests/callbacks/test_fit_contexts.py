@@ -153,6 +153,29 @@ def test_early_stopping_restores_weights_and_topology_together():
     tiny.assert_zero_where_empty(model)
 
 
+def test_early_stopping_restores_gates_that_are_tied():
+    model = keras.Sequential(
+        [
+            keras.Input((tiny.LENGTH, 1)),
+            ksr.SparseGRU(6, sparsity=0.5, granularity="unit"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile("adam", "mse")
+    stopping = keras.callbacks.EarlyStopping(
+        "exploration_rate", mode="min", restore_best_weights=True
+    )
+    recorder = tiny.Recorder()
+    callbacks = [ksr.SETCallback(0.8), recorder, stopping]
+    tiny.fit(model, *callbacks, epochs=4)
+    assert len(recorder.epoch_ends) == 2
+    assert tiny.same(tiny.masks(model), recorder.epoch_ends[0][0])
+    tiny.fit(model, ksr.SETCallback(0.8), epochs=2)
+    assert rewirings(model) == [1, 1]
+    for weight in ksr.sparse_weights(model):
+        weight.check_tied(np.array(weight.mask))
+
+
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 def test_swapping_in_averages_makes_no_difference_in_any_order(swap_on_epoch):
     states = []

@@ -116,6 +116,65 @@ def test_weights_of_another_shape_change_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", DENSE)
+@pytest.mark.parametrize("index", [0, -1])
+def test_one_own_weight_of_another_shape_changes_nothing(kind, index):
+    layer = built(kind)
+    before = layer.get_weights()
+    wrong = [np.ones_like(weight) for weight in before]
+    wrong[index] = np.ones((*wrong[index].shape, 2), wrong[index].dtype)
+    with pytest.raises(
+        ValueError, match=rf"'{layer.name}' expects the shape.*Received: shape="
+    ):
+        layer.set_weights(wrong)
+    for now, then in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("of", ["layer", "cell"])
+def test_a_list_with_masks_of_another_granularity_changes_nothing(kind, of):
+    def make(granularity):
+        layer = namesakes.LAYERS[kind][1](
+            5, sparsity=0.5, granularity=granularity
+        )
+        layer.build((2, 4, 3))
+        return layer if of == "layer" else layer.cell
+
+    unit = make("unit")
+    before = unit.get_weights()
+    with pytest.raises(
+        ValueError, match=r"in all gates of '.*/kernel'\. Received: a mask of"
+    ):
+        unit.set_weights(make("gate").get_weights())
+    for now, then in zip(unit.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    other = make("unit").get_weights()
+    unit.set_weights(other)
+    for now, then in zip(unit.get_weights(), other, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("kind", DENSE)
+def test_a_dense_models_file_is_refused_with_the_way_to_load_it(kind, tmp_path):
+    path = tmp_path / "dense.weights.h5"
+    dense = keras.Sequential([built(kind, dense=True)])
+    model = keras.Sequential([built(kind)])
+    for each in (dense, model):
+        each(inputs_of(kind))
+    dense.save_weights(path)
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError,
+        match=r"dense layer\. .*`keras_sparse_rnn.load_dense_weights\(model, "
+        r"path\)`\. Received: 0 variables",
+    ):
+        model.load_weights(path)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    ksr.load_dense_weights(model, path)
+
+
+@pytest.mark.parametrize("kind", DENSE)
 def test_a_file_of_another_shape_changes_nothing_in_the_layer(kind, tmp_path):
     model = keras.Sequential([built(kind)])
     model(inputs_of(kind))
