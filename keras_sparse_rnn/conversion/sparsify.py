@@ -15,6 +15,9 @@ from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
+from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
+from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
+from keras_sparse_rnn.layers.topology_arguments import check_names
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.topology.allocation import METHODS
@@ -187,8 +190,15 @@ def _is_dict_of_dicts(settings):
 
 def _from_settings(model, settings):
     convertible = _convertible(model)
-    for name in settings:
+    for name, arguments in settings.items():
         _check_name(name, convertible, "settings")
+        for layer in convertible[name]:
+            sparse_class = SPARSE_CLASSES[type(layer).__name__]
+            owner = f"{sparse_class.__name__} '{name}'"
+            check_names(sparse_class, type(layer), owner, arguments)
+            TopologyArguments(
+                **{n: arguments[n] for n in ARGUMENT_NAMES if n in arguments}
+            ).validated(owner)
     return {name: dict(arguments) for name, arguments in settings.items()}
 
 

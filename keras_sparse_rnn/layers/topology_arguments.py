@@ -191,6 +191,46 @@ def pop_arguments(kwargs):
     return {name: kwargs.pop(name) for name in ARGUMENT_NAMES if name in kwargs}
 
 
+# What Keras and sparse layers take out of `**kwargs`.
+_TAKEN_UNNAMED = {
+    "implementation",
+    "input_dim",
+    "input_shape",
+    "topology_owner",
+    "topology_place",
+}
+
+
+def check_names(cls, namesake, owner, arguments):
+    """Checks that a sparse layer takes arguments of these names.
+
+    Args:
+        cls: Class of a sparse layer.
+        namesake: Keras class that it extends.
+        owner: String that names the layer in errors.
+        arguments: Dict of the arguments.
+
+    Raises:
+        ValueError: If the class takes no argument of a name.
+    """
+    known = _TAKEN_UNNAMED.union(
+        *(
+            inspect.signature(base.__init__).parameters
+            for base in cls.__mro__
+            if "__init__" in vars(base)
+        )
+    )
+    unknown = [name for name in arguments if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{owner} expects the arguments of "
+            f"`keras.layers.{namesake.__name__}` and "
+            f"{', '.join(f'`{name}`' for name in ARGUMENT_NAMES)}, and no "
+            "others. Received: "
+            + ", ".join(f"{name}={arguments[name]!r}" for name in unknown)
+        )
+
+
 def takes_arguments_of(namesake):
     """Class decorator: the signature is the namesake's and the topology's.
 
@@ -213,7 +253,14 @@ def takes_arguments_of(namesake):
         ]
 
         def constructor(self, *args, **kwargs):
-            super(cls, self).__init__(*args, **kwargs)
+            try:
+                super(cls, self).__init__(*args, **kwargs)
+            except (TypeError, ValueError):
+                # A misspelled argument is often why another one is missing.
+                name = kwargs.get("name")
+                owner = type(self).__name__ + (f" '{name}'" if name else "")
+                check_names(type(self), namesake, owner, kwargs)
+                raise
 
         constructor.__name__ = "__init__"
         constructor.__qualname__ = f"{cls.__qualname__}.__init__"

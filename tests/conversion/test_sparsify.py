@@ -255,6 +255,18 @@ BAD = {
         {"settings": {"nobody": {"epsilon": 1}}},
         "`settings` must name",
     ),
+    "misspelled setting": (
+        {"settings": {"dense": {"eps": 1}}},
+        "SparseDense 'dense' expects the arguments",
+    ),
+    "setting out of range": (
+        {"settings": {"dense": {"epsilon": -1}}},
+        "SparseDense 'dense': `epsilon` must be",
+    ),
+    "no setting": (
+        {"settings": {"dense": {}}},
+        "SparseDense 'dense' expects exactly one of",
+    ),
     "sparsity": ({"sparsity": 1.0}, "`sparsity` must be in"),
     "sparsity a string": ({"sparsity": "0.9"}, "`sparsity` must be in"),
     "layers no names": ({"sparsity": 0.5, "layers": 3}, "`layers` must name"),

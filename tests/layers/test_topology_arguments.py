@@ -267,6 +267,12 @@ BAD = {
     "seed a string": {"sparsity": 0.5, "topology_seed": "1"},
     "seed True": {"sparsity": 0.5, "topology_seed": True},
 }
+ALL_CLASSES = [
+    *namesakes.SPARSE.values(),
+    ksr.SparseLSTMCell,
+    ksr.SparseGRUCell,
+    ksr.SparseSimpleRNNCell,
+]
 BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},
     "empty mask": {"topology": nothing},
@@ -284,6 +290,41 @@ def test_bad_arguments_are_refused_by_name(kind, arguments):
     with pytest.raises(ValueError, match=r"Received: [^.]") as raised:
         namesakes.SPARSE[kind](**size, name="mine", **arguments)
     assert f"Sparse{kind} 'mine'" in str(raised.value)
+
+
+@pytest.mark.parametrize("also", [{}, {"sparsity": 0.5}, {"sparsity": 2}])
+@pytest.mark.parametrize("cls", ALL_CLASSES, ids=lambda cls: cls.__name__)
+def test_an_unknown_argument_is_named_before_anything_else(cls, also):
+    sizes = {"input_dim": 7, "output_dim": 3}
+    if cls is not ksr.SparseEmbedding:
+        sizes = {"units": 3}
+    for arguments in (sizes, {}):
+        with pytest.raises(ValueError, match="expects the arg") as raised:
+            cls(**arguments, name="mine", desity=0.1, **also)
+        message = str(raised.value)
+        namesake = cls.__name__.removeprefix("Sparse")
+        assert message.startswith(f"{cls.__name__} 'mine' expects the")
+        assert f"`keras.layers.{namesake}` and `epsilon`, `spars" in message
+        assert message.endswith("Received: desity=0.1")
+
+
+class Named(ksr.SparseGRU):
+    """A user's layer with an argument of its own."""
+
+    def __init__(self, units, label="", **kwargs):
+        super().__init__(units, **kwargs)
+        self.label = label
+
+
+def test_a_users_layer_says_what_it_does_not_know():
+    assert Named(3, label="a", sparsity=0.5).label == "a"
+    with pytest.raises(ValueError, match=r"^Named .* Received: desity=0\.1$"):
+        Named(3, label="a", desity=0.1)
+
+
+def test_what_keras_takes_without_naming_it_is_known():
+    with pytest.raises(ValueError, match=r"exactly one of .* epsilon=None"):
+        ksr.SparseLSTM(3, implementation=1, zero_output_for_mask=True)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "Dense"])
