@@ -284,6 +284,8 @@ def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
     keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
     keep("rewire_rate", np.zeros(1, np.float32))
 
+    setattr(layer, f"{name}_was_drawn_full", bool(mask.all()))
+
     arguments["initializer"] = _MaskedInitializer(
         keras.initializers.get(arguments["initializer"]), mask, rescale
     )

@@ -2,7 +2,8 @@
 
 Keras reads `cell.kernel` and `cell.recurrent_kernel` in its loop and hands
 them to cuDNN. Both become properties that give the masked matrix, computed
-once per call and not once per time step.
+once per call and not once per time step. The one exception, for the sake of
+equal bits at density 1, is `HeldWeight._adds_up_apart`.
 """
 
 import contextlib
@@ -63,10 +64,13 @@ class HeldWeight(MaskedWeight):
 
         Keras reads its variable in each step of an unrolled loop, and adds the
         gradients of all steps and of the regularizer in one sum. A held weight
-        would make it two sums, which differ in the last bit.
+        would make it two sums, which differ in the last bit. That matters, and
+        is worth a selection in each step, only for a layer that started at
+        density 1: no other has a Keras layer to be equal to.
         """
         return (
-            getattr(cell, f"_{self.name}").regularizer is not None
+            getattr(cell, f"{self.name}_was_drawn_full")
+            and getattr(cell, f"_{self.name}").regularizer is not None
             and is_tracing()
             and is_of_this_graph(weight)
         )

@@ -35,14 +35,14 @@ def signature():
     return tf.TensorSpec(shape, tf.float32)
 
 
-def around(kind, cells, **kwargs):
+def around(kind, cells, sparsity=0.5, **kwargs):
     """Layers that run the cell of a kind in each way Keras knows."""
     layer_class = {
         "LSTM": (keras.layers.LSTM, ksr.SparseLSTM),
         "GRU": (keras.layers.GRU, ksr.SparseGRU),
         "SimpleRNN": (keras.layers.SimpleRNN, ksr.SparseSimpleRNN),
     }[kind]
-    for index, extra in enumerate(({}, {"sparsity": 0.5})):
+    for index, extra in enumerate(({}, {"sparsity": sparsity})):
         if cells == "layer":
             layer = layer_class[index](namesakes.UNITS, **kwargs, **extra)
         else:
@@ -105,6 +105,30 @@ def test_time_step_masks_select_in_the_loop_as_ever(kind):
     ]
     assert counts[0][1] == counts[1][1] > 0
     assert counts[1][0] == counts[0][0] + 2
+
+
+@pytest.mark.parametrize("kind", namesakes.LAYERS)
+@pytest.mark.parametrize("cells", ["layer", 1, 3])
+@pytest.mark.parametrize("sparsity", [0.5, 0])
+def test_a_regularizer_of_an_unrolled_layer_masks_by_step_at_density_one_only(
+    kind, cells, sparsity
+):
+    _, layer = around(
+        kind,
+        cells,
+        sparsity=sparsity,
+        kernel_regularizer="l2",
+        recurrent_regularizer="l1",
+    )
+    layer.unroll = True
+    steps = 6
+    graph = tf.function(layer).get_concrete_function(signature()).graph
+    selections = sum(op.type == "SelectV2" for op in graph.get_operations())
+    weights = 2 * (1 if cells == "layer" else cells)
+    if sparsity:
+        assert selections == weights
+    else:
+        assert selections >= weights * steps
 
 
 @pytest.mark.parametrize("direction", [None, "bidirectional"])
