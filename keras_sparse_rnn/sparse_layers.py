@@ -41,24 +41,56 @@ def sparse_weights(model, layers=None):
         ValueError: If `model` is no Keras model or layer, a name in `layers`
             is none of the model's, or nothing sparse is in what it names.
     """
-    check_is_layer(model)
-    if layers is None:
-        chosen = sparse_layers(model)
-    else:
-        chosen = []
-        for layer in _named(model, layers):
-            inside = sparse_layers(layer)
-            if not inside:
-                raise ValueError(
-                    f"`layers` must name layers with sparse weights. "
-                    f"Received: layers={layer.name!r} in {layers}"
-                )
-            chosen += inside
     weights = {}
-    for layer in chosen:
+    for layer in chosen_sparse_layers(model, layers):
         for weight in layer.sparse_weights:
             weights.setdefault(id(weight.value), weight)
     return list(weights.values())
+
+
+def sparse_layer_names(model):
+    """Names of the sparse layers, where a cell goes by the layer around it.
+
+    Args:
+        model: Keras model or layer, of any nesting.
+
+    Returns:
+        List of strings, in the order of `sparse_layers(model)`.
+    """
+    around = {
+        id(layer.cell): layer.name
+        for layer in keras_internals.flatten_layers(model)
+        if hasattr(layer, "cell")
+    }
+    return [around.get(id(layer), layer.name) for layer in sparse_layers(model)]
+
+
+def chosen_sparse_layers(model, layers=None):
+    """Layers and cells that `layers` names and that own sparse weights.
+
+    Args:
+        model: As for `sparse_weights`.
+        layers: As for `sparse_weights`.
+
+    Returns:
+        List of layers, built or not.
+
+    Raises:
+        ValueError: As `sparse_weights`.
+    """
+    check_is_layer(model)
+    if layers is None:
+        return sparse_layers(model)
+    chosen = []
+    for layer in _named(model, layers):
+        inside = sparse_layers(layer)
+        if not inside:
+            raise ValueError(
+                f"`layers` must name layers with sparse weights. "
+                f"Received: layers={layer.name!r} in {layers}"
+            )
+        chosen += inside
+    return chosen
 
 
 def check_is_layer(model):
@@ -81,9 +113,8 @@ def _named(model, layers):
     for layer in layers:
         found = [each for each in inside if layer in (each, each.name)]
         if not found:
-            names = [each.name for each in sparse_layers(model)]
             raise ValueError(
                 f"`layers` must be layers of '{model.name}', or names such as "
-                f"{names}. Received: layers={layer!r}"
+                f"{sparse_layer_names(model)}. Received: layers={layer!r}"
             )
         yield from found

@@ -4,6 +4,7 @@ import keras
 import pytest
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.sparse_layers import sparse_layer_names
 from keras_sparse_rnn.sparse_layers import sparse_layers
 
 
@@ -193,6 +194,30 @@ def test_what_is_no_model_is_refused(model, layers):
     with pytest.raises(ValueError, match="Expected a Keras model or") as error:
         ksr.sparse_weights(model, layers)
     assert str(error.value).endswith(f"Received: model={model!r}")
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (nested, ["table", "forward_both", "backward_both", "head"]),
+        (Subclassed, ["sparse_embedding", "sparse_gru", "sparse_lstm"]),
+        (stacked, ["sparse_dense", "sparse_gru_cell", "sparse_gru_cell_1"]),
+        (
+            lambda: keras.layers.RNN(ksr.SparseGRUCell(3, epsilon=1), name="r"),
+            ["r"],
+        ),
+    ],
+)
+def test_names_are_those_that_a_user_gave(make, names):
+    assert sparse_layer_names(make()) == names
+
+
+def test_an_unknown_name_is_answered_by_names_that_can_be_given(nested_model):
+    names = sparse_layer_names(nested_model)
+    with pytest.raises(ValueError, match="names such as") as error:
+        ksr.sparse_weights(nested_model, "lstm_cell_")
+    assert str(names) in str(error.value)
+    assert len(ksr.sparse_weights(nested_model, names)) == 6
 
 
 def test_selection_of_a_layer_of_another_model(nested_model):

@@ -19,10 +19,15 @@ from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import check_names
 from keras_sparse_rnn.rewiring.drop import smallest
+from keras_sparse_rnn.sparse_layers import sparse_layer_names
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.topology.allocation import METHODS
 
 _BY_DEFAULT = {name for name in SPARSE_CLASSES if name != "Dense"}
+_ANEW = (
+    "To convert anew what is sparse already, call "
+    "`keras_sparse_rnn.strip_sparsity(model)` first."
+)
 
 
 def sparsify(
@@ -38,8 +43,10 @@ def sparsify(
     """Returns a sparse version of a built plain Keras model.
 
     Either a global budget, `sparsity`, is shared among the matrices, or each
-    layer has its own `settings`. Biases stay dense. The result is not
-    compiled; the model that is passed stays as it is.
+    layer has its own `settings`. Biases stay dense. Layers that are sparse
+    already are copied as they are and do not count towards the budget; to
+    convert them anew, call `strip_sparsity` first. The result is not compiled;
+    the model that is passed stays as it is.
 
     Args:
         model: Built Sequential or Functional model, of any nesting, or a
@@ -75,7 +82,8 @@ def sparsify(
 
     Raises:
         ValueError: If the arguments contradict or are out of range, a layer's
-            name is unknown, or `model` is no Keras model or layer, is not
+            name is unknown or of one that is sparse already, nothing is left
+            to convert, or `model` is no Keras model or layer, is not
             built or cannot be taken apart.
 
     Example:
@@ -191,7 +199,7 @@ def _is_dict_of_dicts(settings):
 def _from_settings(model, settings):
     convertible = _convertible(model)
     for name, arguments in settings.items():
-        _check_name(name, convertible, "settings")
+        _check_name(name, convertible, "settings", model)
         for layer in convertible[name]:
             sparse_class = SPARSE_CLASSES[type(layer).__name__]
             owner = f"{sparse_class.__name__} '{name}'"
@@ -217,7 +225,7 @@ def _from_budget(
         if isinstance(layers, str) or not isinstance(layers, Iterable):
             layers = [layers]
         for name in layers:
-            _check_name(name, convertible, "layers")
+            _check_name(name, convertible, "layers", model)
         chosen = {name: convertible[name][0] for name in layers}
     for name in chosen:
         if len(convertible[name]) > 1:
@@ -228,10 +236,13 @@ def _from_budget(
                 f"{name!r}"
             )
     if not chosen:
+        already = sparse_layer_names(model)
         raise ValueError(
-            "Expected a model with recurrent layers, cells or embeddings, or "
-            f"`layers` to convert. Received: model={model.name!r}, "
-            f"layers={layers}"
+            "Expected a model with recurrent layers, cells or embeddings that "
+            "are not sparse yet, or `layers` to convert. "
+            + (f"{_ANEW} " if already else "")
+            + f"Received: model={model.name!r}, layers={layers}"
+            + (f", sparse already: {already}" if already else "")
         )
     places, shapes, tied = [], [], []
     for name, layer in chosen.items():
@@ -297,12 +308,18 @@ def _matrices(layer, granularity):
         )
 
 
-def _check_name(name, convertible, argument):
-    if not isinstance(name, str) or name not in convertible:
+def _check_name(name, convertible, argument, model):
+    if isinstance(name, str) and name in convertible:
+        return
+    if isinstance(name, str) and name in sparse_layer_names(model):
         raise ValueError(
-            f"`{argument}` must name layers that can be converted: "
-            f"{[*convertible]}. Received: {argument}={name!r}"
+            f"`{argument}` must name layers that are not sparse yet: "
+            f"{[*convertible]}. {_ANEW} Received: {argument}={name!r}"
         )
+    raise ValueError(
+        f"`{argument}` must name layers that can be converted: "
+        f"{[*convertible]}. Received: {argument}={name!r}"
+    )
 
 
 def _largest(weight):

@@ -152,6 +152,43 @@ def test_sparse_layers_that_are_there_already_stay_bit_for_bit():
         np.testing.assert_array_equal(one.numpy(), two.numpy())
 
 
+def test_a_budget_goes_to_what_is_not_sparse_yet():
+    model = models.nested()
+    lstm, gru = model.get_layer("inner").layers
+    first = ksr.sparsify(model, sparsity=0.5, layers=[lstm.name])
+    both = ksr.sparsify(first, sparsity=0.75)
+    weights = ksr.sparse_weights(both)
+    for weight, other in zip(
+        weights[:2], ksr.sparse_weights(first), strict=True
+    ):
+        np.testing.assert_array_equal(weight.mask.numpy(), other.mask.numpy())
+    later = weights[2:]
+    assert all(f"/{gru.name}/" in weight.path for weight in later)
+    places = sum(weight.total for weight in later)
+    assert sum(weight.active for weight in later) == int(0.25 * places + 0.5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        lambda name: {"sparsity": 0.9},
+        lambda name: {"sparsity": 0.9, "layers": [name]},
+        lambda name: {"settings": {name: {"epsilon": 1}}},
+    ],
+    ids=["all", "layers", "settings"],
+)
+def test_what_is_sparse_already_is_converted_anew_only_when_stripped(arguments):
+    model = models.nested()
+    name = model.get_layer("inner").layers[0].name
+    sparse = ksr.sparsify(model, sparsity=0.5)
+    with pytest.raises(
+        ValueError, match=rf"not sparse yet.*strip_sparsity.*Received: .*{name}"
+    ):
+        ksr.sparsify(sparse, **arguments(name))
+    plain = ksr.strip_sparsity(sparse)
+    assert ksr.sparse_weights(ksr.sparsify(plain, **arguments(name)))
+
+
 def test_a_layer_without_a_model():
     layer = L.LSTM(4, dropout=0.3, seed=3)
     expected = layer(models.sequences())
