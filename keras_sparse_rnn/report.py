@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.model_rewiring import exploration_rate
+from keras_sparse_rnn.sparse_layers import check_built
+from keras_sparse_rnn.sparse_layers import sparse_layer_names
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
@@ -138,6 +140,8 @@ class SparsityReport:
             for cells in table
         ]
         lines.insert(1, "  ".join("─" * width for width in widths))
+        if not self.rows:
+            lines = [f"'{self.name}' has no sparse layers."]
         return "\n".join(
             [
                 f"{self.active:,} of {self.total:,} connections, "
@@ -165,14 +169,16 @@ def sparsity_report(model):
     """Reports a model's connections, per matrix and per gate.
 
     Args:
-        model: Built Keras model, or layer.
+        model: Built Keras model, or layer. A model with no sparse layer gives
+            a report without rows: its weights are all `dense_weights`, and its
+            multiply-adds those of a dense model.
 
     Returns:
         A `SparsityReport`: an object with the counts, which prints as a table.
 
     Raises:
-        ValueError: If `model` is no Keras model or layer, or a sparse layer in
-            it is not built.
+        ValueError: If `model` is no Keras model or layer, or it or a sparse
+            layer in it is not built.
 
     Example:
 
@@ -181,13 +187,16 @@ def sparsity_report(model):
     (243520, 5644288, 0.9568555...)
     >>> print(report)
     """
-    for layer in sparse_layers(model):
+    for layer, layer_name in zip(
+        sparse_layers(model), sparse_layer_names(model), strict=True
+    ):
         if not layer.built:
             raise ValueError(
-                f"The layer '{layer.name}' must be built before it can be "
+                f"The layer '{layer_name}' must be built before it can be "
                 "counted: call the model once. "
                 f"Received: model={model.name!r}, not built"
             )
+    check_built(model)
     weights = sparse_weights(model)
     biases, dense_weights, dense_multiply_adds = _dense_counts(model)
     multiplied = [w for w in weights if w.name != "embeddings"]

@@ -35,7 +35,8 @@ def sparse_weights(model, layers=None):
             all. Defaults to `None`.
 
     Returns:
-        List of `SparseWeight`s. Layers that are not built have none yet.
+        List of `SparseWeight`s. Layers that are not built have none yet, as
+        with Keras's `model.weights`.
 
     Raises:
         ValueError: If `model` is no Keras model or layer, a name in `layers`
@@ -98,6 +99,17 @@ def check_is_layer(model):
     if not isinstance(model, keras.Layer):
         raise ValueError(
             f"Expected a Keras model or layer. Received: model={model!r}"
+        )
+
+
+def check_built(model):
+    """Raises `ValueError` unless it is a model, or layer, that is built."""
+    check_is_layer(model)
+    if not model.built:
+        raise ValueError(
+            "The model must be built: call it once, or "
+            f"`model.build(input_shape)`. Received: model={model.name!r}, "
+            "not built"
         )
 
 

@@ -146,6 +146,30 @@ def test_a_model_with_nothing_sparse():
     assert report.dense_weights == 8
     assert report.forward_ratio == 1
     assert str(report).startswith("0 of 0 connections, 0.00 %\n")
+    assert f"'{report.name}' has no sparse layers.\n" in str(report)
+    assert "matrix  gate" not in str(report)
+    assert "8 weights of other layers" in str(report)
+
+
+def test_an_unbuilt_model_with_nothing_sparse_is_refused():
+    model = keras.Sequential([L.LSTM(3), L.Dense(2)], name="mine")
+    with pytest.raises(
+        ValueError, match=r"must be built.*Received: model='mine', not built"
+    ):
+        ksr.sparsity_report(model)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: ksr.SparseLSTM(3, epsilon=1, name="mine"),
+        lambda: L.RNN(ksr.SparseLSTMCell(3, epsilon=1), name="mine"),
+        lambda: ksr.SparseEmbedding(3, 2, epsilon=1, name="mine"),
+    ],
+)
+def test_an_unbuilt_layer_is_named_as_the_user_named_it(layer):
+    with pytest.raises(ValueError, match=r"^The layer 'mine' must be built"):
+        ksr.sparsity_report(keras.Sequential([layer()]))
 
 
 def test_an_unbuilt_model_is_refused():

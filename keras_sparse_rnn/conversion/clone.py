@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
-from keras_sparse_rnn.sparse_layers import check_is_layer
+from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
 SPARSE_CLASSES = {
@@ -77,17 +77,6 @@ def _not_compiled(model):
     finally:
         for each in compiled:
             each.compiled = True
-
-
-def check_built(model):
-    """Raises `ValueError` unless it is a model, or layer, that is built."""
-    check_is_layer(model)
-    if not model.built:
-        raise ValueError(
-            "The model must be built: call it once, or "
-            f"`model.build(input_shape)`. Received: model={model.name!r}, "
-            "not built"
-        )
 
 
 def pairs(source, target):

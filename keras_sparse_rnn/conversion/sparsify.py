@@ -10,7 +10,6 @@ from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
-from keras_sparse_rnn.conversion.clone import check_built
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
@@ -19,6 +18,7 @@ from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import check_names
 from keras_sparse_rnn.rewiring.drop import smallest
+from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_layers import sparse_layer_names
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.topology.allocation import METHODS
