@@ -18,19 +18,22 @@ def prepare_output(folder, settings, resume):
 
     Raises:
         ValueError: If there is nothing to resume, or it had other settings.
+            The number of `epochs` may be greater.
+        OSError: If the last run's files cannot be removed.
     """
     folder = Path(folder)
     settings_file = folder / "flags.json"
     if resume:
-        _check_same(settings, settings_file)
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in ("sparse", "dense"):
-        history, weights, backup = paths(folder, kind)
-        history.unlink(missing_ok=True)
-        weights.unlink(missing_ok=True)
-        shutil.rmtree(backup, ignore_errors=True)
-    settings_file.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        _check_resumable(settings, settings_file)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        # First: what a kill leaves half cleared is no run to resume.
+        settings_file.unlink(missing_ok=True)
+        _clear(folder)
+    # At once, so that a kill leaves no half of it.
+    partial = settings_file.with_suffix(".partial")
+    partial.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    partial.replace(settings_file)
     return folder
 
 
@@ -51,7 +54,38 @@ def paths(folder, kind):
     )
 
 
-def _check_same(settings, settings_file):
+def log_folder(folder, kind):
+    """Names the folder of a model's logs for TensorBoard.
+
+    Args:
+        folder: `pathlib.Path` of the output folder.
+        kind: String, `"sparse"` or `"dense"`.
+
+    Returns:
+        `pathlib.Path`.
+    """
+    return folder / "logs" / kind
+
+
+def saved_model_folder(folder):
+    """Names the folder of the SavedModel in an output folder."""
+    return folder / "saved_model"
+
+
+def _clear(folder):
+    """Removes what a run wrote, and nothing else."""
+    folders = [saved_model_folder(folder)]
+    for kind in ("sparse", "dense"):
+        history, weights, backup = paths(folder, kind)
+        history.unlink(missing_ok=True)
+        weights.unlink(missing_ok=True)
+        folders += [backup, log_folder(folder, kind)]
+    for path in folders:
+        if path.exists():
+            shutil.rmtree(path)
+
+
+def _check_resumable(settings, settings_file):
     if not settings_file.exists():
         raise ValueError(
             "`--resume` expects the output folder of an earlier run, with "
@@ -62,11 +96,19 @@ def _check_same(settings, settings_file):
     different = {
         name: value
         for name, value in settings.items()
-        if earlier.get(name) != value
+        if not _may_follow(name, value, earlier.get(name))
     }
     if different:
         before = {name: earlier.get(name) for name in different}
         raise ValueError(
-            f"`--resume` expects the flags that {settings_file} holds: "
-            f"{before}. Received: flags={different}"
+            "`--resume` expects, but for a greater number of epochs, the flags "
+            f"that {settings_file} holds: {before}. "
+            f"Received: flags={different}"
         )
+
+
+def _may_follow(name, value, earlier):
+    """Whether a run can go on with a setting that was another one earlier."""
+    if name == "epochs" and earlier is not None:
+        return value >= earlier
+    return value == earlier

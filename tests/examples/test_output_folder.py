@@ -1,8 +1,10 @@
 import pytest
+from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
+from output_folder import saved_model_folder
 
-SETTINGS = {"units": 8, "train_csv": None, "epsilon": 2.0}
+SETTINGS = {"units": 8, "train_csv": None, "epsilon": 2.0, "epochs": 5}
 
 
 def trained(folder):
@@ -12,16 +14,34 @@ def trained(folder):
         history, weights, backup = paths(folder, kind)
         history.write_text("{}\n")
         weights.write_bytes(b"")
-        backup.mkdir()
+        for written in (backup, log_folder(folder, kind) / "train"):
+            written.mkdir(parents=True)
+            (written / "events").write_bytes(b"")
+    saved_model_folder(folder).mkdir()
     return folder
 
 
 def test_a_new_run_clears_what_the_last_one_wrote(tmp_path):
     folder = trained(tmp_path / "new" / "folder")
     (folder / "notes.txt").write_text("mine")
+    (folder / "logs" / "mine").write_text("mine")
     assert prepare_output(str(folder), SETTINGS, resume=False) == folder
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["flags.json", "notes.txt"]
+    assert names == ["flags.json", "logs", "notes.txt"]
+    assert [path.name for path in (folder / "logs").iterdir()] == ["mine"]
+
+
+def test_what_cannot_be_cleared_is_no_run_to_resume(tmp_path, monkeypatch):
+    folder = trained(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(PermissionError):
+        prepare_output(folder, SETTINGS, resume=False)
+    with pytest.raises(ValueError, match="expects the output folder of an"):
+        prepare_output(folder, SETTINGS, resume=True)
 
 
 def test_resuming_with_the_same_settings_keeps_everything(tmp_path):
@@ -29,6 +49,18 @@ def test_resuming_with_the_same_settings_keeps_everything(tmp_path):
     assert prepare_output(folder, SETTINGS, resume=True) == folder
     for kind in ("sparse", "dense"):
         assert all(path.exists() for path in paths(folder, kind))
+        assert log_folder(folder, kind).exists()
+    assert saved_model_folder(folder).exists()
+
+
+def test_resuming_with_more_epochs_goes_on_to_the_greater_number(tmp_path):
+    folder = trained(tmp_path)
+    more = {**SETTINGS, "epochs": 6}
+    assert prepare_output(folder, more, resume=True) == folder
+    assert paths(folder, "sparse")[2].exists()
+    assert prepare_output(folder, more, resume=True) == folder
+    with pytest.raises(ValueError, match=r"{'epochs': 6}\. Received: flags="):
+        prepare_output(folder, SETTINGS, resume=True)
 
 
 def test_resuming_needs_an_earlier_run(tmp_path):
@@ -43,6 +75,8 @@ def test_resuming_needs_an_earlier_run(tmp_path):
     [
         ({"units": 9}, "{'units': 8}", "{'units': 9}"),
         ({"added": 1}, "{'added': None}", "{'added': 1}"),
+        ({"epochs": 4}, "{'epochs': 5}", "{'epochs': 4}"),
+        ({"units": 9, "epochs": 6}, "{'units': 8}", "{'units': 9}"),
     ],
 )
 def test_resuming_needs_the_same_settings(tmp_path, changed, before, received):
