@@ -1,4 +1,4 @@
-"""Trains a sparse recurrent text classifier and hands over a SavedModel.
+r"""Trains a sparse recurrent text classifier and hands over a SavedModel.
 
 The model is the one of Liu et al., "Efficient and effective training of sparse
 recurrent neural networks" (2021): embedding, one recurrent layer, softmax;
@@ -9,7 +9,7 @@ their docstrings, which takes a few minutes and downloads nothing:
 
     python examples/text_classification.py
 
-Other data sets, with the paper's settings unless a flag says otherwise:
+Other data sets, with the paper's settings where it gives them:
 
     python examples/text_classification.py --dataset=imdb --data_dir=DIR
     python examples/text_classification.py --dataset=ag_news --data_dir=DIR
@@ -19,6 +19,7 @@ Other data sets, with the paper's settings unless a flag says otherwise:
 
 import contextlib
 import importlib.util
+import math
 import sys
 from pathlib import Path
 
@@ -27,8 +28,11 @@ import tensorflow as tf
 from absl import app
 from absl import flags
 from absl import logging
+from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
+from output_folder import saved_model_folder
+from text_data import CSV_DATASETS
 from text_data import DATASETS
 from text_data import limit_train
 from text_data import load_text
@@ -75,11 +79,43 @@ LAYERS = {
 # A run may be resumed with others than it began with.
 FREE_FLAGS = ("output_dir", "resume", "compare_dense")
 
+
+def by_dataset(name):
+    """Says in a flag's help what it is by default, the commonest value first.
+
+    Args:
+        name: String, one of `SETTING_NAMES`.
+
+    Returns:
+        String.
+    """
+    place = SETTING_NAMES.index(name)
+    datasets = {}
+    for dataset, values in SETTINGS.items():
+        datasets.setdefault(values[place], []).append(dataset)
+    common = max(datasets, key=lambda value: len(datasets[value]))
+    others = [
+        f"; {value} for {', '.join(names)}"
+        for value, names in datasets.items()
+        if value != common
+    ]
+    return f"By default {common}{''.join(others)}."
+
+
 FLAGS = flags.FLAGS
 # Not an enum: `load_text` has a better message.
 flags.DEFINE_string("dataset", "docstrings", f"One of {', '.join(DATASETS)}.")
-flags.DEFINE_string("data_dir", None, "Folder that holds imdb or ag_news.")
-flags.DEFINE_string("train_csv", None, "CSV file to train on, for csv sets.")
+flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder that holds the data set, itself or in a folder of its name. imdb: "
+    "aclImdb/{train,test}/{neg,pos}/*.txt, or aclImdb_v1.tar.gz as it is "
+    "downloaded. ag_news: train.csv, test.csv and classes.txt, also as .gz or "
+    ".xz.",
+)
+flags.DEFINE_string(
+    "train_csv", None, f"CSV file to train on, for {', '.join(CSV_DATASETS)}."
+)
 flags.DEFINE_string(
     "test_csv", None, "CSV file to test on. By default a part of --train_csv."
 )
@@ -103,82 +139,113 @@ flags.DEFINE_enum("cell", "lstm", list(LAYERS), "The recurrent layer.")
 flags.DEFINE_integer(
     "units", 256, "Units of the recurrent layer.", lower_bound=1
 )
-flags.DEFINE_integer("embedding_dim", 256, "Length of a word's vector.")
+flags.DEFINE_integer(
+    "embedding_dim", 256, "Length of a word's vector.", lower_bound=1
+)
 flags.DEFINE_integer(
     "vocabulary_size",
     20_000,
     "Most frequent words that get a vector.",
     lower_bound=3,
 )
-flags.DEFINE_integer("sequence_length", 100, "Last words of a text to read.")
-by_dataset = "By default as in the paper for the data set."
-flags.DEFINE_integer("batch_size", None, by_dataset, lower_bound=1)
-flags.DEFINE_float("learning_rate", None, f"Adam's. {by_dataset}")
+flags.DEFINE_integer(
+    "sequence_length", 100, "Last words of a text to read.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "batch_size", None, by_dataset("batch_size"), lower_bound=1
+)
+flags.DEFINE_float(
+    "learning_rate",
+    None,
+    f"Adam's. {by_dataset('learning_rate')}",
+    lower_bound=0,
+)
 flags.DEFINE_float(
     "rewire_rate",
     None,
-    f"Share of connections moved. {by_dataset}",
+    f"Share of connections moved. {by_dataset('rewire_rate')}",
     lower_bound=0,
     upper_bound=1,
 )
 flags.DEFINE_float(
     "epsilon",
     None,
-    f"Erdős–Rényi level of sparsity. {by_dataset}",
+    f"Erdős–Rényi level of sparsity. {by_dataset('epsilon')}",
     lower_bound=1e-3,
 )
-flags.DEFINE_integer("epochs", None, by_dataset, lower_bound=1)
+flags.DEFINE_integer("epochs", None, by_dataset("epochs"), lower_bound=1)
 flags.DEFINE_bool(
     "compare_dense", False, "Train the dense model too, on the same batches."
 )
 flags.DEFINE_enum("strategy", "none", ["none", "mirrored"], "tf.distribute.")
-flags.DEFINE_integer("seed", 0, "Seed of everything drawn.", lower_bound=0)
+flags.DEFINE_integer(
+    "seed",
+    0,
+    "Seed of everything drawn.",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
+)
 flags.DEFINE_string(
     "output_dir",
     None,
     "Folder to write to. By default text_classification_output/DATASET in the "
-    "current folder. A run without --resume replaces the last one's files.",
+    "current folder. A run without --resume removes what the last one wrote "
+    "there. TensorBoard's logs go to --log_dir instead where that is given, "
+    "and stay.",
 )
 # absl itself defines --log_dir, a "directory to write logfiles into", and uses
 # it only when told to. Here it is TensorBoard's, by default `logs` in the
 # output folder.
 flags.DEFINE_bool(
-    "resume", False, "Go on where a killed run with the same flags was."
+    "resume",
+    False,
+    "Go on where a killed run with the same flags was, or a finished one with "
+    "fewer --epochs. The rewire rate falls until the last epoch: with more of "
+    "them it falls slower from there on, not as in a run begun with as many.",
 )
+# NaN is beyond no bound.
+for flag in ("learning_rate", "rewire_rate", "epsilon", "validation_fraction"):
+    flags.register_validator(
+        flag,
+        lambda value: value is None or math.isfinite(value),
+        "must be a finite number",
+    )
 
 
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
-    data = load_text(
-        FLAGS.dataset,
-        FLAGS.data_dir,
-        FLAGS.train_csv,
-        FLAGS.test_csv,
-        FLAGS.text_column,
-        FLAGS.label_column,
-        seed=FLAGS.seed,
-    )
-    if FLAGS.train_limit:
-        data = limit_train(data, FLAGS.train_limit, FLAGS.seed)
-    check_splittable(
-        data.train_labels,
-        data.train_groups,
-        data.label_names,
-        f"The data set '{data.name}': a validation part",
-    )
-    for name, value in zip(SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True):
-        if FLAGS[name].value is None:
-            setattr(FLAGS, name, value)
-    output = prepare_output(
-        FLAGS.output_dir or Path("text_classification_output", FLAGS.dataset),
-        {
-            flag.name: flag.value
-            for flag in FLAGS.get_key_flags_for_module(sys.argv[0])
-            if flag.name not in FREE_FLAGS
-        },
-        FLAGS.resume,
-    )
+    try:
+        data = load_data()
+        for name, value in zip(
+            SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True
+        ):
+            if FLAGS[name].value is None:
+                setattr(FLAGS, name, value)
+        trained, validated = stratified_split(
+            data.train_labels,
+            FLAGS.validation_fraction,
+            FLAGS.seed,
+            data.train_groups,
+        )
+        # It comes from the texts that are trained on, no others.
+        vocabulary = build_vocabulary(
+            [data.train_texts[i] for i in trained], FLAGS.vocabulary_size
+        )
+        # Last: whatever is wrong with flags or data leaves the last run alone.
+        output = prepare_output(
+            FLAGS.output_dir
+            or Path("text_classification_output", FLAGS.dataset),
+            {
+                flag.name: flag.value
+                for flag in FLAGS.get_key_flags_for_module(sys.argv[0])
+                if flag.name not in FREE_FLAGS
+            },
+            FLAGS.resume,
+        )
+    except ValueError as error:
+        # What was passed is wrong, and the message says what: no traceback.
+        sys.exit(str(error))
     print(
         f"{data.name}: {data.description}; {len(data.train_texts):,} training "
         f"and {len(data.test_texts):,} test texts; labels: "
@@ -186,16 +253,6 @@ def main(argv):
         flush=True,
     )
 
-    # The vocabulary comes from the texts that are trained on, no others.
-    trained, validated = stratified_split(
-        data.train_labels,
-        FLAGS.validation_fraction,
-        FLAGS.seed,
-        data.train_groups,
-    )
-    vocabulary = build_vocabulary(
-        [data.train_texts[i] for i in trained], FLAGS.vocabulary_size
-    )
     vectorizer = TextVectorizer(vocabulary, FLAGS.sequence_length)
     train_ids = vectorizer.arrays(data.train_texts)
     batches = ShuffledBatches(
@@ -219,11 +276,40 @@ def main(argv):
     print_results(results, output)
     print(f"\n{report}\n")
 
-    saved_model = output / "saved_model"
+    saved_model = saved_model_folder(output)
     plain = ksr.strip_sparsity(model)
     TextClassifier(vectorizer, plain, data.label_names).export(saved_model)
     try_saved_model(saved_model, data)
     print(f"\nServe it: python examples/serve.py {saved_model}")
+
+
+def load_data():
+    """Loads the data set that the flags name.
+
+    Returns:
+        A `TextData` of whose training texts a validation part can be split.
+
+    Raises:
+        ValueError: If a flag or a file is wrong.
+    """
+    data = load_text(
+        FLAGS.dataset,
+        FLAGS.data_dir,
+        FLAGS.train_csv,
+        FLAGS.test_csv,
+        FLAGS.text_column,
+        FLAGS.label_column,
+        seed=FLAGS.seed,
+    )
+    if FLAGS.train_limit:
+        data = limit_train(data, FLAGS.train_limit, FLAGS.seed)
+    check_splittable(
+        data.train_labels,
+        data.train_groups,
+        data.label_names,
+        f"The data set '{data.name}': a validation part",
+    )
+    return data
 
 
 def build_model(kind, vocabulary_size, classes):
@@ -294,7 +380,9 @@ def train(kind, sizes, batches, validation, test, output):
         callbacks.append(ksr.SETCallback(FLAGS.rewire_rate))
     callbacks.append(EpochRecord(history, weights, test, FLAGS.batch_size))
     if importlib.util.find_spec("tensorboard"):
-        log_dir = Path(FLAGS.log_dir or output / "logs") / kind
+        log_dir = log_folder(output, kind)
+        if FLAGS.log_dir:
+            log_dir = Path(FLAGS.log_dir, kind)
         callbacks.append(keras.callbacks.TensorBoard(log_dir))
     else:
         print("tensorboard is not installed: no logs for it are written.")

@@ -105,10 +105,17 @@ def load_text(
     if dataset == "docstrings":
         return load_docstrings()
     if dataset in ("imdb", "ag_news"):
-        if not data_dir or not Path(data_dir).is_dir():
+        if not data_dir:
             raise ValueError(
                 f"The data set '{dataset}' expects `data_dir` to be the folder "
                 f"that holds it. Received: data_dir={shown(data_dir)}"
+            )
+        if not Path(data_dir).is_dir():
+            problem = "a file" if Path(data_dir).exists() else "no such folder"
+            raise ValueError(
+                f"The data set '{dataset}' expects `data_dir` to be the folder "
+                f"that holds it, but this is {problem}. "
+                f"Received: data_dir={shown(data_dir)}"
             )
         load = load_imdb if dataset == "imdb" else load_ag_news
         return load(Path(data_dir))
