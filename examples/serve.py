@@ -2,8 +2,13 @@
 
     python examples/serve.py text_classification_output/docstrings/saved_model
 
-Each line is a text; each answer is its label and the label's probability,
-separated by a tab. Only TensorFlow and tensorflow-text are needed.
+SAVED_MODEL is the folder that text_classification.py wrote. Each line of the
+input is a text in UTF-8; each answer is its label and the label's probability,
+separated by a tab, or an empty line for an empty one:
+
+    echo "Returns the gradient." | python examples/serve.py SAVED_MODEL
+
+Only TensorFlow and tensorflow-text are needed.
 """
 
 import sys
@@ -75,9 +80,12 @@ def main(argv):
     Returns:
         Integer, the exit status: 0, or 2 for a wrong argument.
     """
+    if argv in (["-h"], ["--help"]):
+        print(f"{USAGE}\n\n{__doc__.strip()}")
+        return 0
     if len(argv) != 1 or argv[0].startswith("-"):
-        print(USAGE, file=sys.stderr)
-        return 0 if argv in (["-h"], ["--help"]) else 2
+        print(f"{USAGE}\nSee serve.py --help.", file=sys.stderr)
+        return 2
     try:
         classify = load_classifier(argv[0])
     except ValueError as error:

@@ -82,6 +82,16 @@ def test_wrong_arguments_show_the_usage(argv, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_says_what_goes_in_and_what_comes_out(flag, capsys):
+    assert serve.main([flag]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("usage: serve.py SAVED_MODEL\n")
+    for word in ("text_classification.py", "text in UTF-8", "probability"):
+        assert word in printed.out
+    assert printed.err == ""
+
+
 def test_missing_path(tmp_path, capsys):
     assert serve.main([str(tmp_path / "none")]) == 2
     assert "Received: path=" in capsys.readouterr().err
