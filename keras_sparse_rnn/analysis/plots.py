@@ -11,8 +11,9 @@ def plot_masks(layer):
     """Draws the connectivity of each gate, and the degree distributions.
 
     A row per sparse weight: an image per gate, white where nothing is
-    connected, then the distributions of the connections that leave an input
-    and that reach an output. Masks larger than the picture are averaged over
+    connected, then two histograms over all gates: of the connections that
+    leave an input, into all gates together, and of those that reach an output,
+    in each gate by itself. Masks larger than the picture are averaged over
     blocks.
 
     Args:
@@ -60,8 +61,19 @@ def plot_masks(layer):
             axis.set_axis_off()
         row[0].set_ylabel(f"{_label(weight)}\ninput")
         leaving, reaching = degrees(mask)
-        _draw_degrees(row[-2], leaving, "connections per input")
-        _draw_degrees(row[-1], reaching, "connections per output")
+        several = len(weight.layer.gates) > 1
+        _draw_degrees(
+            row[-2],
+            leaving,
+            "connections per input" + ",\nall gates" * several,
+            "inputs",
+        )
+        _draw_degrees(
+            row[-1],
+            reaching,
+            "connections per output" + ",\neach gate" * several,
+            "outputs" + " of all gates" * several,
+        )
     return figure
 
 
@@ -82,14 +94,14 @@ def _draw_mask(axis, mask, gate):
     axis.set_xlabel("output")
 
 
-def _draw_degrees(axis, counts, label):
+def _draw_degrees(axis, counts, label, counted):
     low, high = int(counts.min()), int(counts.max())
     width = max(1, -(-(high - low + 1) // 40))
     edges = np.arange(low, high + width + 1, width) - 0.5
     axis.hist(counts, bins=edges, color="0.4")
     axis.set_xlabel(label)
     axis.set_title(f"mean {counts.mean():.1f}", fontsize="medium")
-    axis.set_ylabel("number")
+    axis.set_ylabel(f"number of {counted}")
 
 
 def _label(weight):

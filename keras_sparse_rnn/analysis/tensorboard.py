@@ -36,6 +36,9 @@ class MaskSummaries:
     def write(self, weights, step):
         """Writes images and histograms of all weights.
 
+        Histograms are over all gates: input degrees count the connections into
+        all of them together, output degrees those into each by itself.
+
         Args:
             weights: List of `SparseWeight`s.
             step: Integer, the step or epoch that they are shown at.

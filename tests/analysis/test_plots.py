@@ -50,6 +50,17 @@ def test_a_row_per_matrix_and_an_image_per_gate(kind, gates):
             bars = sum(patch.get_height() for patch in axis.patches)
             assert bars == counts
             assert axis.get_title().startswith("mean ")
+        for axis, side, suffix in zip(
+            row[-2:],
+            ("input", "output"),
+            ("all gates", "each gate"),
+            strict=True,
+        ):
+            label = f"connections per {side}" + (
+                f",\n{suffix}" if gates else ""
+            )
+            assert axis.get_xlabel() == label
+        assert row[-2].get_ylabel() == "number of inputs"
     cell = layer.cell.name
     assert labels(figure, columns) == [
         f"mine/{cell}/kernel",
