@@ -1,6 +1,8 @@
 """The callback that every rewiring method is a preset of: it decides when."""
 
 import logging
+import warnings
+import weakref
 
 import keras
 
@@ -8,8 +10,13 @@ from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
+
+# All rewiring callbacks that were passed to a `fit`: no callback sees the list
+# that it is in.
+_in_use = weakref.WeakSet()
 
 
 class RewiringCallback(keras.callbacks.Callback):
@@ -27,6 +34,13 @@ class RewiringCallback(keras.callbacks.Callback):
     `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
     or 0; `exploration_rate`, the share of places that were connections at any
     time.
+
+    Several of these callbacks in one `fit` must act on different layers. In
+    the logs `rewire_rate` is then that of the last one in the list; the other
+    two are of all of them together.
+
+    Layers that are not trainable are not rewired. If no other is left, a
+    warning says so when training begins.
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
@@ -52,7 +66,9 @@ class RewiringCallback(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is out of range; when training begins, if
-            the model has no sparse layer or its optimizer is not supported.
+            the model has no sparse layer, its optimizer is not supported, or
+            another of these callbacks acts on the same layers; at a rewiring,
+            if the rule's schedule does not give a rate in `[0, 1]`.
         ImportError: If `log_dir` is given and TensorBoard is not installed.
 
     Example:
@@ -110,6 +126,10 @@ class RewiringCallback(keras.callbacks.Callback):
             self._summaries = MaskSummaries(log_dir)
         self._checked = False
 
+    def set_params(self, params):
+        super().set_params(params)
+        _in_use.add(self)
+
     def on_train_begin(self, logs=None):
         self._checked = False
         self._first_epoch = True
@@ -157,9 +177,16 @@ class RewiringCallback(keras.callbacks.Callback):
             self._check()
         weights = sparse_weights(self.model, self.layers)
         if logs is not None:
-            logs["connections_moved"] = self._moved
+            together = self._of_this_fit()
+            logs["connections_moved"] = sum(each._moved for each in together)
             logs["rewire_rate"] = self._rate
-            logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+            logs["exploration_rate"] = model_rewiring.exploration_rate(
+                [
+                    weight
+                    for each in together
+                    for weight in sparse_weights(self.model, each.layers)
+                ]
+            )
         for weight in weights:
             weight.note_epoch_over()
         if self._summaries is not None:
@@ -171,10 +198,36 @@ class RewiringCallback(keras.callbacks.Callback):
         What is not built yet is left for the next time.
         """
         model_rewiring.check_has_sparse_layers(self.model)
+        self._check_acts_alone()
         model_rewiring.bring_in_order(
             sparse_weights(self.model, self.layers), self.model.optimizer
         )
         self._checked = all(layer.built for layer in sparse_layers(self.model))
+        if self._checked and not self._trainable_weights():
+            warnings.warn(
+                f"{type(self).__name__} rewires nothing: no layer that it "
+                "acts on is trainable. Received: layers="
+                f"{[w.path for w in sparse_weights(self.model, self.layers)]}",
+                stacklevel=2,
+            )
+
+    def _check_acts_alone(self):
+        """Refuses another callback that rewires the same layers."""
+        mine = chosen_sparse_layers(self.model, self.layers)
+        for other in self._of_this_fit():
+            if other is self:
+                continue
+            theirs = chosen_sparse_layers(self.model, other.layers)
+            shared = [
+                layer.path or layer.name for layer in mine if layer in theirs
+            ]
+            if shared:
+                names = [type(each).__name__ for each in (self, other)]
+                raise ValueError(
+                    "Rewiring callbacks of one `fit` must act on different "
+                    "layers: keep one of them, or pass `layers=` to each. "
+                    f"Received: callbacks={names}, which both rewire {shared}"
+                )
 
     def _note_if_never_due(self, unit, first, stop):
         if self.end is not None:
@@ -248,7 +301,7 @@ class RewiringCallback(keras.callbacks.Callback):
     def _rewire(self, progress, epoch=None):
         if not self._checked:
             self._check()
-        rate = self.rewire_rate * self.rule.schedule(progress)
+        rate = self._rate_at(progress)
         rewired = model_rewiring.rewire_weights(
             self._trainable_weights(),
             self.model.optimizer,
@@ -260,11 +313,37 @@ class RewiringCallback(keras.callbacks.Callback):
         self._moved += rewired.connections_moved
         self._rate = rate
 
+    def _rate_at(self, progress):
+        factor = self.rule.schedule(progress)
+        try:
+            rate = self.rewire_rate * float(factor)
+        except (TypeError, ValueError):
+            rate = None
+        if rate is None or not 0 <= rate <= 1:
+            raise ValueError(
+                "A schedule must return a number by which "
+                f"rewire_rate={self.rewire_rate} stays in [0, 1]. Received: "
+                f"{factor!r} from schedule={self.rule.schedule}"
+            )
+        return rate
+
     def _trainable_weights(self):
         return [
             weight
             for weight in sparse_weights(self.model, self.layers)
             if weight.trainable
+        ]
+
+    def _of_this_fit(self):
+        """The rewiring callbacks of this `fit`, this one among them.
+
+        What tells one `fit` from another is the dict of parameters that it
+        gives to all of its callbacks.
+        """
+        return [
+            each
+            for each in _in_use
+            if each.model is self.model and each.params is self.params
         ]
 
     def _step(self):

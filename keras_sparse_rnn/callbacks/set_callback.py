@@ -10,7 +10,8 @@ class SETCallback(RewiringCallback):
     `ζ_e = rewire_rate * (1 + cos(π * e / E)) / 2` of each group's connections
     with the smallest |w| is dropped, and as many are grown at uniformly random
     empty places. Places that were just dropped may be picked again and then
-    count as new. New weights, and their optimizer slots, start at 0.
+    count as new. New weights, and their optimizer slots, start at 0. Layers
+    that are not trainable are left alone.
 
     `SETCallback(0.3, rule="set")` is the original SET: per-sign rule, constant
     ζ, new weights from a normal distribution. Its spread is chosen by

@@ -105,15 +105,20 @@ def test_frozen_layers_are_never_rewired(after_compile):
     np.testing.assert_array_equal(mask, before[-4])
 
 
-def test_all_layers_frozen_is_no_error():
-    model = tiny.text_model()
-    for layer in model.layers[:2]:
+@pytest.mark.parametrize("with_input", [True, False])
+@pytest.mark.parametrize("layers", [None, ["lstm"]])
+def test_all_layers_frozen_is_no_error_but_warned_of_once(with_input, layers):
+    model = tiny.text_model(with_input=with_input)
+    for layer in model.layers[:2] if layers is None else model.layers[1:2]:
         layer.trainable = False
     model.compile("adam", "mse")
-    before = tiny.masks(model)
-    history = tiny.fit(model, ksr.SETCallback(0.6), epochs=2).history
+    callback = ksr.SETCallback(0.6, layers=layers)
+    with pytest.warns(UserWarning, match="SETCallback rewires no") as warned:
+        history = tiny.fit(model, callback, epochs=2).history
+    assert len(warned) == 1
+    assert "lstm/lstm_cell/kernel" in str(warned[0].message)
     assert history["connections_moved"] == [0, 0]
-    assert tiny.same(tiny.masks(model), before)
+    assert rewirings(model) == [0, 0, 0]
 
 
 @pytest.mark.parametrize("first", [True, False])

@@ -1,6 +1,7 @@
 """Fits that follow one another, weights from outside, and bad input."""
 
 import math
+import re
 
 import keras
 import numpy as np
@@ -218,6 +219,80 @@ def test_nan_at_a_rewiring_changes_nothing():
 def test_bad_arguments_are_refused(name, arguments):
     with pytest.raises(ValueError, match=rf"`.*Received: {name}="):
         ksr.SETCallback(**{"rewire_rate": 0.3, **arguments})
+
+
+@pytest.mark.parametrize("factor", [None, [1.0], "fast", math.nan, 3, -1])
+def test_a_schedule_that_gives_no_rate_is_refused(factor):
+    rule = ksr.rewiring.RewiringRule(schedule=lambda progress: factor)
+    model = tiny.dense_model()
+    match = rf"schedule must .* Received: {re.escape(repr(factor))} from sched"
+    with pytest.raises(ValueError, match=match):
+        tiny.fit(model, ksr.SETCallback(0.4, rule=rule), epochs=2)
+    assert [w.rewirings for w in ksr.sparse_weights(model)] == [0]
+
+
+def test_a_schedule_may_return_a_tensor():
+    rule = ksr.rewiring.RewiringRule(schedule=lambda progress: tf.constant(0.5))
+    model = tiny.dense_model()
+    callback = ksr.SETCallback(0.4, rule=rule)
+    assert tiny.fit(model, callback).history["rewire_rate"] == [0, 0.2, 0.2]
+
+
+@pytest.mark.parametrize("with_input", [True, False])
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        (None, None, "lstm"),
+        (None, ["lstm"], "lstm"),
+        (["lstm", "sparse_embedding"], ["sparse_embedding"], "embedding"),
+    ],
+)
+def test_two_callbacks_on_the_same_layers_are_refused(
+    first, second, shared, with_input
+):
+    model = tiny.text_model(with_input=with_input)
+    before = tiny.state(model)
+    match = (
+        r"different layers.* Received: callbacks="
+        rf"\['SETCallback', 'RewiringCallback'\], .*{shared}"
+    )
+    with pytest.raises(ValueError, match=match):
+        tiny.fit(
+            model,
+            ksr.SETCallback(0.4, layers=first),
+            ksr.RewiringCallback(0.3, "set", every_steps=2, layers=second),
+        )
+    assert tiny.same(tiny.state(model), before)
+    # What was passed to another `fit` is not in the way.
+    tiny.fit(model, ksr.SETCallback(0.4), epochs=1)
+
+
+def test_two_callbacks_on_different_layers_are_logged_together():
+    model = tiny.text_model()
+    callbacks = [
+        ksr.SETCallback(0.4, layers=["lstm"]),
+        ksr.SETCallback(0.8, layers=["sparse_embedding"]),
+    ]
+    started = [mask.copy() for mask in tiny.masks(model)]
+    recorder = tiny.Recorder()
+    history = tiny.fit(model, *callbacks, recorder, epochs=2).history
+    weights = ksr.sparse_weights(model)
+    assert [weight.rewirings for weight in weights] == [1, 1, 1]
+    # ζ is 0.4 for the 48 connections of the table, half of that for the rest.
+    moved = [
+        round(rate * np.count_nonzero(mask[group.columns]))
+        for rate, weight, mask in zip(
+            (0.4, 0.2, 0.2), weights, started, strict=True
+        )
+        for group in weight.groups
+    ]
+    assert history["connections_moved"] == [0, sum(moved)]
+    assert history["rewire_rate"] == [0, 0.4]
+    ever, total = (
+        sum(getattr(weight, name) for weight in weights)
+        for name in ("ever_active", "total")
+    )
+    assert history["exploration_rate"][-1] == ever / total
 
 
 @pytest.mark.parametrize("with_input", [True, False])
