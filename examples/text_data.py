@@ -111,10 +111,14 @@ def load_text(
                 f"that holds it. Received: data_dir={shown(data_dir)}"
             )
         if not Path(data_dir).is_dir():
-            problem = "a file" if Path(data_dir).exists() else "no such folder"
+            problem = (
+                "it is a file"
+                if Path(data_dir).exists()
+                else "there is no such folder"
+            )
             raise ValueError(
                 f"The data set '{dataset}' expects `data_dir` to be the folder "
-                f"that holds it, but this is {problem}. "
+                f"that holds it, but {problem}. "
                 f"Received: data_dir={shown(data_dir)}"
             )
         load = load_imdb if dataset == "imdb" else load_ag_news

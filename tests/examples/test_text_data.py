@@ -145,11 +145,11 @@ def test_ag_news_wrong_row_is_named(tmp_path, row):
         ({"dataset": "imdb"}, "'imdb' .*Received: data_dir=None"),
         (
             {"dataset": "ag_news", "data_dir": "nowhere"},
-            "'ag_news' .*no such folder. Received: data_dir='nowhere'",
+            "'ag_news' .*but there is no such folder. Received: data_dir='nowhere'",
         ),
         (
             {"dataset": "imdb", "data_dir": __file__},
-            "'imdb' .*this is a file. Received: data_dir=",
+            "'imdb' .*but it is a file. Received: data_dir=",
         ),
         ({"dataset": "yelp"}, "'yelp' .*Received: train_csv=None"),
         (
