@@ -145,7 +145,7 @@ def test_ag_news_wrong_row_is_named(tmp_path, row):
         ({"dataset": "imdb"}, "'imdb' .*Received: data_dir=None"),
         (
             {"dataset": "ag_news", "data_dir": "nowhere"},
-            "'ag_news' .*but there is no such folder. Received: data_dir='nowhere'",
+            "'ag_news' .*there is no such folder. Received: data_dir='nowhere'",
         ),
         (
             {"dataset": "imdb", "data_dir": __file__},
