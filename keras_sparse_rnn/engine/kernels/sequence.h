@@ -1,0 +1,612 @@
+// A recurrence over all time steps of one block of samples, and its reverse.
+//
+// One thread, or a team of them that share the units of a step. Features of a
+// step lie as `[inputs | state before the step | reset state]`, the first two
+// once for each dropout mask.
+
+#ifndef KERAS_SPARSE_RNN_SEQUENCE_H
+#define KERAS_SPARSE_RNN_SEQUENCE_H
+
+#include "cells.h"
+#include "products.h"
+#include "recurrence.h"
+#include "threads.h"
+#include "transposed.h"
+
+namespace {
+
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The sizes that follow from the arguments for blocks of some width.
+struct Layout {
+  int64_t features, state_start, reset_start, step_floats, slots, gate_slots;
+  int64_t raw_floats, carry_floats, gate_floats, kept_floats;
+  int64_t row_floats, forward_scratch, backward_scratch, mask_floats;
+
+  template <typename Cell>
+  static Layout of(const KsrRecurrence& r, int64_t block) {
+    Layout s;
+    s.state_start = r.input_copies * r.inputs;
+    s.reset_start = s.state_start + r.state_copies * r.units;
+    s.features = s.reset_start + (Cell::resets_before ? r.units : 0);
+    s.step_floats = s.features * block;
+    // Without a backward pass a step and the next one are all that is needed.
+    s.slots = r.keeps_steps ? r.steps + 1 : 2;
+    s.gate_slots = r.keeps_steps && r.keeps_gates ? r.steps : 1;
+    const int64_t units = r.units * block;
+    s.raw_floats = r.recurrent_dropout ? s.slots * units : 0;
+    s.carry_floats = Cell::has_carry ? s.slots * units : 0;
+    s.gate_floats = s.gate_slots * Cell::kept * units;
+    s.kept_floats = s.slots * s.step_floats + s.raw_floats + s.carry_floats +
+                    s.gate_floats;
+    s.row_floats = Cell::rows * units;
+    s.mask_floats = s.reset_start * block;
+    s.forward_scratch = s.mask_floats;
+    // Gradients of rows, of features, direct and carried; gates; masks.
+    s.backward_scratch = s.row_floats + s.step_floats + 2 * units +
+                         Cell::kept * units + s.mask_floats;
+    return s;
+  }
+};
+
+// What a member of a team does: from where to where.
+struct Share {
+  int64_t begin, end;
+};
+
+// Splits `count` items at multiples of a group so that every share has about
+// as many connections, and a little for each item.
+inline Share share_of(const int32_t* starts, int64_t starts_per_item,
+                      int64_t count, int64_t overhead, int rank, int size) {
+  const int64_t first = starts[0];
+  const auto cost = [&](int64_t item) {
+    return starts[item * starts_per_item] - first + item * overhead;
+  };
+  const int64_t total = cost(count);
+  Share share = {0, 0};
+  int64_t* const ends[2] = {&share.begin, &share.end};
+  for (int i = 0; i < 2; ++i) {
+    const int64_t wanted = total * (rank + i) / size;
+    int64_t item = 0;
+    if (rank + i == size) {
+      item = count;
+    } else {
+      while (item < count && cost(item) < wanted) item += KSR_GROUP;
+      item = least(item, count);
+    }
+    *ends[i] = item;
+  }
+  return share;
+}
+
+template <typename Vector, int N, typename Cell>
+class Sequence {
+  using B = Block<Vector, N>;
+  static constexpr int block_ = B::width;
+
+ public:
+  Sequence(const KsrRecurrence& r, int64_t block_index, float* kept,
+           float* scratch, int rank, int size, ksr::Team* team)
+      : r_(r),
+        layout_(Layout::of<Cell>(r, block_)),
+        first_sample_(block_index * block_),
+        samples_(least(block_, r.batch - first_sample_)),
+        scratch_(scratch),
+        rank_(rank),
+        team_(size > 1 ? team : nullptr) {
+    panel_ = kept;
+    raw_ = panel_ + layout_.slots * layout_.step_floats;
+    carry_ = raw_ + layout_.raw_floats;
+    gates_ = carry_ + layout_.carry_floats;
+    masks_ = scratch;
+    units_ = unit_share(rank, size);
+    inputs_ = even_share(r.inputs, rank, size);
+  }
+
+  void forward() {
+    read_masks();
+    start_states();
+    read_inputs(0);
+    wait();
+    for (int64_t t = 0; t < r_.steps; ++t) {
+      read_live(t);
+      const float* live = has_live() ? live_ : nullptr;
+      for_groups([&](int64_t begin, int64_t end) {
+        compute_gates(t, begin, end, gates(t));
+        if (Cell::resets_before)
+          reset_states(t, begin, end, gates(t));
+        else
+          advance(t, begin, end, live);
+      });
+      if (Cell::resets_before) {
+        wait();
+        for_groups([&](int64_t begin, int64_t end) {
+          compute_candidates(t, begin, end, gates(t));
+          advance(t, begin, end, live);
+        });
+      }
+      if (t + 1 < r_.steps) read_inputs(t + 1);
+      wait();
+    }
+    write_states(r_.final_state, state(r_.steps));
+    if (Cell::has_carry) write_states(r_.final_carry, carry(r_.steps));
+    wait();  // The next block may be given the same memory.
+  }
+
+  void backward(float* weights_gradient, float* bias_gradient) {
+    row_gradients_ = scratch_ + layout_.mask_floats;
+    feature_gradients_ = row_gradients_ + layout_.row_floats;
+    direct_ = feature_gradients_ + layout_.step_floats;
+    carry_gradients_ = direct_ + r_.units * block_;
+    float* recomputed = carry_gradients_ + r_.units * block_;
+    read_masks();
+    for_groups([&](int64_t begin, int64_t end) {
+      read_states(r_.final_state_gradient, begin, end, direct_);
+      if (Cell::has_carry)
+        read_states(r_.final_carry_gradient, begin, end, carry_gradients_);
+    });
+    const Share features =
+        share_of(r_.features.starts, 1, layout_.reset_start, 4, rank_, size());
+    wait();
+    for (int64_t t = r_.steps - 1; t >= 0; --t) {
+      read_live(t);
+      const float* live = has_live() ? live_ : nullptr;
+      if (t + 1 < r_.steps) write_input_gradients(t + 1);
+      float* const gates_now = r_.keeps_gates ? gates(t) : recomputed;
+      for_groups([&](int64_t begin, int64_t end) {
+        if (!r_.keeps_gates) {
+          compute_gates(t, begin, end, gates_now);
+          if (Cell::resets_before) compute_candidates(t, begin, end, gates_now);
+        }
+        reverse_units(t, begin, end, gates_now, live);
+      });
+      wait();
+      if (Cell::resets_before) {
+        for_groups([&](int64_t begin, int64_t end) {
+          sum_features(layout_.reset_start + begin, layout_.reset_start + end);
+          reverse_resets(t, begin, end, gates_now);
+        });
+        wait();
+      }
+      sum_features(features.begin, features.end);
+      add_gradients(t, weights_gradient, bias_gradient);
+      wait();
+    }
+    write_input_gradients(0);
+    for_groups([&](int64_t begin, int64_t end) {
+      float tile[KSR_GROUP * block_];
+      for (int64_t unit = begin; unit < end; ++unit)
+        state_gradient(unit).store(tile + (unit - begin) * block_);
+      write_tile(r_.initial_state_gradient, begin, end, tile);
+      if (Cell::has_carry)
+        write_tile(r_.initial_carry_gradient, begin, end,
+                   carry_gradients_ + begin * block_);
+    });
+    wait();
+  }
+
+ private:
+  int size() const { return team_ ? team_->size() : 1; }
+  void wait() {
+    if (team_) team_->wait();
+  }
+
+  int64_t slot(int64_t t) const { return r_.keeps_steps ? t : t & 1; }
+  float* panel(int64_t t) const {
+    return panel_ + slot(t) * layout_.step_floats;
+  }
+  float* state_features(int64_t t) const {
+    return panel(t) + layout_.state_start * block_;
+  }
+  // The state without dropout, which is the one that goes on.
+  float* state(int64_t t) const {
+    return r_.recurrent_dropout ? raw_ + slot(t) * r_.units * block_
+                                : state_features(t);
+  }
+  float* carry(int64_t t) const { return carry_ + slot(t) * r_.units * block_; }
+  float* gates(int64_t t) const {
+    return gates_ + (layout_.gate_slots > 1 ? t : 0) * Cell::kept * r_.units *
+                        block_;
+  }
+  // What a reset multiplies: the state as the candidate's product sees it.
+  float* reset_source(int64_t t) const {
+    return state_features(t) + (r_.state_copies > 1 ? 2 : 0) * r_.units * block_;
+  }
+  int64_t time(int64_t t) const { return r_.backwards ? r_.steps - 1 - t : t; }
+
+  Share unit_share(int rank, int size) const {
+    return share_of(r_.rows.starts, r_.tied ? 2 : Cell::rows, r_.units,
+                    // Gates cost about as much as this many connections.
+                    24, rank, size);
+  }
+  static Share even_share(int64_t count, int rank, int size) {
+    const int64_t groups = (count + KSR_GROUP - 1) / KSR_GROUP;
+    return {least(count, groups * rank / size * KSR_GROUP),
+            least(count, groups * (rank + 1) / size * KSR_GROUP)};
+  }
+
+  template <typename Function>
+  void for_groups(Function function) const {
+    for (int64_t begin = units_.begin; begin < units_.end; begin += KSR_GROUP)
+      function(begin, least(begin + KSR_GROUP, units_.end));
+  }
+
+  // --- reading and writing what is not feature-major -----------------------
+
+  // Each member reads all masks it may need; the team shares one copy, of
+  // which the first writes all.
+  void read_masks() {
+    if (rank_ == 0) {
+      if (r_.input_dropout)
+        read_mask(r_.input_dropout, r_.input_copies, r_.inputs, masks_);
+      if (r_.recurrent_dropout)
+        read_mask(r_.recurrent_dropout, r_.state_copies, r_.units,
+                  masks_ + layout_.state_start * block_);
+    }
+    wait();
+  }
+  void read_mask(const float* from, int64_t copies, int64_t features,
+                 float* to) const {
+    for (int64_t copy = 0; copy < copies; ++copy)
+      read_features(from + (copy * r_.batch + first_sample_) * features,
+                    features, samples_, features,
+                    to + copy * features * block_, block_);
+  }
+  const float* input_mask(int64_t copy, int64_t input) const {
+    return masks_ + (copy * r_.inputs + input) * block_;
+  }
+  const float* state_mask(int64_t copy, int64_t unit) const {
+    return masks_ + (layout_.state_start + copy * r_.units + unit) * block_;
+  }
+
+  void read_inputs(int64_t t) const {
+    if (inputs_.begin == inputs_.end) return;
+    float* to = panel(t) + inputs_.begin * block_;
+    const int64_t count = inputs_.end - inputs_.begin;
+    read_features(r_.sequences +
+                      (first_sample_ * r_.steps + time(t)) * r_.inputs +
+                      inputs_.begin,
+                  r_.steps * r_.inputs, samples_, count, to, block_);
+    if (!r_.input_dropout) return;
+    // The first copy last: it is what the others are made from.
+    for (int64_t copy = r_.input_copies - 1; copy >= 0; --copy)
+      for (int64_t i = 0; i < count; ++i)
+        multiply(to + i * block_, input_mask(copy, inputs_.begin + i),
+                 to + (copy * r_.inputs + i) * block_);
+  }
+
+  static void multiply(const float* a, const float* b, float* to) {
+    for (int o = 0; o < block_; o += Vector::width)
+      (Vector::load(a + o) * Vector::load(b + o)).store(to + o);
+  }
+
+  void write_input_gradients(int64_t t) const {
+    float* to = r_.sequences_gradient +
+                (first_sample_ * r_.steps + time(t)) * r_.inputs;
+    for (int64_t begin = inputs_.begin; begin < inputs_.end;
+         begin += KSR_GROUP) {
+      const int64_t end = least(begin + KSR_GROUP, inputs_.end);
+      float tile[KSR_GROUP * block_];
+      const float* from = feature_gradients_ + begin * block_;
+      if (r_.input_dropout) {
+        for (int64_t input = begin; input < end; ++input) {
+          B total = B::all(0.0f);
+          for (int64_t copy = 0; copy < r_.input_copies; ++copy)
+            add_masked(&total, input_mask(copy, input),
+                       feature_gradients_ +
+                           (copy * r_.inputs + input) * block_);
+          total.store(tile + (input - begin) * block_);
+        }
+        from = tile;
+      }
+      write_features(from, block_, samples_, end - begin, to + begin,
+                     r_.steps * r_.inputs);
+    }
+  }
+
+  static void add_masked(B* total, const float* mask, const float* gradient) {
+    for (int n = 0; n < N; ++n)
+      total->v[n] = multiply_add(Vector::load(mask + n * Vector::width),
+                                 Vector::load(gradient + n * Vector::width),
+                                 total->v[n]);
+  }
+
+  // Samples that fill up the last block do not count: what they would grow to
+  // must not meet a gradient of 0.
+  bool has_live() const { return r_.counts || samples_ < block_; }
+  void read_live(int64_t t) {
+    if (!has_live()) return;
+    for (int sample = 0; sample < block_; ++sample)
+      live_[sample] =
+          sample < samples_ &&
+                  (!r_.counts ||
+                   r_.counts[(first_sample_ + sample) * r_.steps + time(t)])
+              ? 1.0f
+              : 0.0f;
+  }
+
+  // From or to an array of `[batch, units]`.
+  void read_states(const float* from, int64_t begin, int64_t end,
+                   float* to) const {
+    read_features(from + first_sample_ * r_.units + begin, r_.units, samples_,
+                  end - begin, to + begin * block_, block_);
+  }
+  void write_tile(float* to, int64_t begin, int64_t end,
+                  const float* tile) const {
+    write_features(tile, block_, samples_, end - begin,
+                   to + first_sample_ * r_.units + begin, r_.units);
+  }
+  void write_states(float* to, const float* from) const {
+    if (units_.begin == units_.end) return;
+    write_tile(to, units_.begin, units_.end, from + units_.begin * block_);
+  }
+
+  void start_states() const {
+    if (units_.begin == units_.end) return;
+    read_states(r_.initial_state, units_.begin, units_.end, state(0));
+    drop_states(0, units_.begin, units_.end);
+    if (Cell::has_carry)
+      read_states(r_.initial_carry, units_.begin, units_.end, carry(0));
+  }
+
+  // The copies of the state that connections see.
+  void drop_states(int64_t t, int64_t begin, int64_t end) const {
+    if (!r_.recurrent_dropout) return;
+    for (int64_t copy = 0; copy < r_.state_copies; ++copy)
+      for (int64_t unit = begin; unit < end; ++unit)
+        multiply(state(t) + unit * block_, state_mask(copy, unit),
+                 state_features(t) + (copy * r_.units + unit) * block_);
+  }
+
+  // --- forward -------------------------------------------------------------
+
+  float* gates_of(float* all, int64_t unit) const {
+    return all + unit * Cell::kept * block_;
+  }
+
+  // One row's sum over its connections.
+  B row_sum(const float* features, int64_t row) const {
+    const int32_t begin = r_.rows.starts[row];
+    return weighted_sum<Vector, N>(features, r_.rows.sources + begin,
+                                   r_.rows.weights + begin,
+                                   r_.rows.starts[row + 1] - begin,
+                                   r_.bias[row]);
+  }
+
+  void compute_gates(int64_t t, int64_t begin, int64_t end,
+                     float* all_gates) const {
+    const float* features = panel(t);
+    float z[KSR_GROUP * Cell::rows * block_];
+    if (r_.tied) {
+      for (int64_t unit = begin; unit < end; ++unit)
+        tied_sums(features, unit, z + (unit - begin) * Cell::rows * block_);
+    } else {
+      constexpr int rows = Cell::rows - (Cell::resets_before ? 1 : 0);
+      const int32_t* order = r_.rows.order + begin * Cell::rows;
+      for (int64_t i = 0; i < (end - begin) * rows; ++i)
+        row_sum(features, order[i])
+            .store(z + (order[i] - begin * Cell::rows) * block_);
+    }
+    for (int64_t unit = begin; unit < end; ++unit)
+      for (int o = 0; o < block_; o += Vector::width)
+        Cell::template activate<Vector>(
+            z + (unit - begin) * Cell::rows * block_ + o,
+            gates_of(all_gates, unit) + o, block_);
+  }
+
+  void tied_sums(const float* features, int64_t unit, float* z) const {
+    constexpr int gates = Cell::gates;
+    const float* bias = r_.bias + unit * Cell::rows;
+    const int32_t* starts = r_.rows.starts + 2 * unit;
+    B sums[gates];
+    for (int gate = 0; gate < gates; ++gate)
+      sums[gate] = B::all(bias[Cell::input_rows[gate]]);
+    add_weighted_sums<Vector, N, gates>(
+        features, r_.rows.sources + starts[0],
+        r_.rows.weights + static_cast<int64_t>(starts[0]) * gates,
+        starts[1] - starts[0], sums);
+    // A row that inputs and state share goes on with its sum.
+    for (int gate = 0; gate < gates; ++gate)
+      if (Cell::state_rows[gate] != Cell::input_rows[gate]) {
+        sums[gate].store(z + Cell::input_rows[gate] * block_);
+        sums[gate] = B::all(bias[Cell::state_rows[gate]]);
+      }
+    add_weighted_sums<Vector, N, gates>(
+        features, r_.rows.sources + starts[1],
+        r_.rows.weights + static_cast<int64_t>(starts[1]) * gates,
+        starts[2] - starts[1], sums);
+    for (int gate = 0; gate < gates; ++gate)
+      sums[gate].store(z + Cell::state_rows[gate] * block_);
+  }
+
+  void reset_states(int64_t t, int64_t begin, int64_t end,
+                    float* all_gates) const {
+    for (int64_t unit = begin; unit < end; ++unit)
+      multiply(gates_of(all_gates, unit) + block_,
+               reset_source(t) + unit * block_,
+               panel(t) + (layout_.reset_start + unit) * block_);
+  }
+
+  void compute_candidates(int64_t t, int64_t begin, int64_t end,
+                          float* all_gates) const {
+    if constexpr (Cell::resets_before) {
+      // The last rows of each group's order are those of the candidates.
+      const int32_t* order =
+          r_.rows.order + begin * Cell::rows + (end - begin) * 3;
+      for (int64_t i = 0; i < end - begin; ++i) {
+        const int64_t unit = order[i] / Cell::rows;
+        float z[block_];
+        row_sum(panel(t), order[i]).store(z);
+        for (int o = 0; o < block_; o += Vector::width)
+          Cell::template activate_candidate<Vector>(
+              z + o, gates_of(all_gates, unit) + o, block_);
+      }
+    }
+  }
+
+  UnitState unit_state(int64_t t, int64_t unit, int o) const {
+    const int64_t at = unit * block_ + o;
+    return {state(t) + at, state(t + 1) + at,
+            Cell::has_carry ? carry(t) + at : nullptr,
+            Cell::has_carry ? carry(t + 1) + at : nullptr};
+  }
+
+  void advance(int64_t t, int64_t begin, int64_t end,
+               const float* live) const {
+    for (int64_t unit = begin; unit < end; ++unit)
+      for (int o = 0; o < block_; o += Vector::width)
+        Cell::template advance<Vector>(gates_of(gates(t), unit) + o, block_,
+                                       unit_state(t, unit, o),
+                                       live ? live + o : nullptr);
+    drop_states(t + 1, begin, end);
+    if (r_.outputs)
+      write_features(state(t + 1) + begin * block_, block_, samples_,
+                     end - begin,
+                     r_.outputs + (first_sample_ * r_.steps + t) * r_.units +
+                         begin,
+                     r_.steps * r_.units);
+  }
+
+  // --- backward ------------------------------------------------------------
+
+  // What reaches a unit's state from the steps that follow.
+  B state_gradient(int64_t unit) const {
+    B total = B::load(direct_ + unit * block_);
+    if (!reversed_any_) return total;
+    const float* from =
+        feature_gradients_ + (layout_.state_start + unit) * block_;
+    for (int64_t copy = 0; copy < r_.state_copies; ++copy) {
+      const float* gradient = from + copy * r_.units * block_;
+      if (r_.recurrent_dropout)
+        add_masked(&total, state_mask(copy, unit), gradient);
+      else
+        total.add(B::load(gradient));
+    }
+    return total;
+  }
+
+  void reverse_units(int64_t t, int64_t begin, int64_t end, float* all_gates,
+                     const float* live) {
+    float tile[KSR_GROUP * block_];
+    if (r_.outputs_gradient)
+      read_features(r_.outputs_gradient +
+                        (first_sample_ * r_.steps + t) * r_.units + begin,
+                    r_.steps * r_.units, samples_, end - begin, tile, block_);
+    for (int64_t unit = begin; unit < end; ++unit) {
+      B gradient = state_gradient(unit);
+      if (r_.outputs_gradient)
+        gradient.add(B::load(tile + (unit - begin) * block_));
+      for (int n = 0; n < N; ++n) {
+        const int o = n * Vector::width;
+        Cell::template reverse<Vector>(
+            gates_of(all_gates, unit) + o, block_, unit_state(t, unit, o),
+            live ? live + o : nullptr, gradient.v[n],
+            {row_gradients_ + unit * Cell::rows * block_ + o,
+             direct_ + unit * block_ + o,
+             carry_gradients_ + unit * block_ + o});
+      }
+    }
+  }
+
+  void reverse_resets(int64_t t, int64_t begin, int64_t end,
+                      float* all_gates) const {
+    if constexpr (Cell::resets_before) {
+      for (int64_t unit = begin; unit < end; ++unit)
+        for (int o = 0; o < block_; o += Vector::width)
+          Cell::template reverse_reset<Vector>(
+              gates_of(all_gates, unit) + o, block_,
+              reset_source(t) + unit * block_ + o,
+              feature_gradients_ + (layout_.reset_start + unit) * block_ + o,
+              row_gradients_ + unit * Cell::rows * block_ + o);
+    }
+  }
+
+  // Gradients of features: sums over the rows that they feed.
+  void sum_features(int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t feature = r_.features.order[i];
+      const int32_t first = r_.features.starts[feature];
+      const int count = r_.features.starts[feature + 1] - first;
+      const int32_t* sources = r_.features.sources + first;
+      B sum;
+      if (r_.tied) {
+        constexpr int gates = Cell::gates;
+        sum = tied_weighted_sum<Vector, N, gates>(
+            row_gradients_, Cell::rows,
+            feature < layout_.state_start ? Cell::input_rows
+                                          : Cell::state_rows,
+            sources, r_.features.weights + static_cast<int64_t>(first) * gates,
+            count);
+      } else {
+        sum = weighted_sum<Vector, N>(row_gradients_, sources,
+                                      r_.features.weights + first, count, 0.0f);
+      }
+      sum.store(feature_gradients_ + feature * block_);
+      // What was reset reaches the state that it was made from, too.
+      if (Cell::resets_before) add_reset(feature);
+    }
+    reversed_any_ = true;
+  }
+
+  void add_reset(int64_t feature) {
+    const int64_t copy = r_.state_copies > 1 ? 2 : 0;
+    const int64_t unit =
+        feature - layout_.state_start - copy * r_.units;
+    if (unit < 0 || unit >= r_.units || feature >= layout_.reset_start) return;
+    float* to = feature_gradients_ + feature * block_;
+    B sum = B::load(to);
+    sum.add(B::load(feature_gradients_ +
+                    (layout_.reset_start + unit) * block_));
+    sum.store(to);
+  }
+
+  // Of connections and biases of this member's units.
+  void add_gradients(int64_t t, float* weights, float* bias) const {
+    const float* features = panel(t);
+    for (int64_t unit = units_.begin; unit < units_.end; ++unit) {
+      const float* rows = row_gradients_ + unit * Cell::rows * block_;
+      Vector totals[4];
+      for (int row = 0; row < 4; ++row)
+        totals[row] = row < Cell::rows
+                          ? B::load(rows + row * block_).folded()
+                          : Vector::all(0.0f);
+      add_sums(totals, bias + unit * Cell::rows, Cell::rows);
+      if (r_.tied) {
+        constexpr int gates = Cell::gates;
+        const int32_t* starts = r_.rows.starts + 2 * unit;
+        add_tied_weight_gradients<Vector, N, gates>(
+            rows, Cell::input_rows, features, r_.rows.sources + starts[0],
+            starts[1] - starts[0],
+            weights + static_cast<int64_t>(starts[0]) * gates);
+        add_tied_weight_gradients<Vector, N, gates>(
+            rows, Cell::state_rows, features, r_.rows.sources + starts[1],
+            starts[2] - starts[1],
+            weights + static_cast<int64_t>(starts[1]) * gates);
+        continue;
+      }
+      const int32_t* starts = r_.rows.starts + unit * Cell::rows;
+      for (int row = 0; row < Cell::rows; ++row)
+        add_weight_gradients<Vector, N>(rows + row * block_, features,
+                                        r_.rows.sources + starts[row],
+                                        starts[row + 1] - starts[row],
+                                        weights + starts[row]);
+    }
+  }
+
+  const KsrRecurrence& r_;
+  const Layout layout_;
+  const int64_t first_sample_, samples_;
+  float* scratch_;
+  const int rank_;
+  ksr::Team* const team_;
+  float *panel_, *raw_, *carry_, *gates_, *masks_;
+  float *row_gradients_ = nullptr, *feature_gradients_ = nullptr,
+        *direct_ = nullptr, *carry_gradients_ = nullptr;
+  Share units_, inputs_;
+  bool reversed_any_ = false;
+  float live_[block_];
+};
+
+}  // namespace
+
+#endif

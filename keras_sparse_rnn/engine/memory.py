@@ -1,0 +1,77 @@
+"""Aligned arrays whose memory is used again.
+
+A training step needs tens of megabytes for what it keeps of the time steps.
+Fresh memory of that size comes from the operating system page by page, which
+takes longer than the arithmetic of a sparse layer.
+"""
+
+import threading
+import weakref
+
+import numpy as np
+
+_ALIGNMENT = 64  # TensorFlow takes over an array that is so aligned.
+_KEPT_BYTES = 1 << 30
+# What is smaller is left to NumPy.
+_SMALLEST_BYTES = 1 << 14
+
+# Memory may be given back by the collector in the middle of `empty`.
+_lock = threading.RLock()
+_free = {}
+_free_bytes = 0
+
+
+def empty(shape, dtype=np.float32):
+    """An array of undefined content, aligned to 64 bytes.
+
+    Its memory is used again once neither it nor any view of it is left.
+
+    Args:
+        shape: Integer or tuple of integers.
+        dtype: NumPy dtype. Defaults to `float32`.
+
+    Returns:
+        Array.
+
+    Raises:
+        MemoryError: If there is not that much memory.
+    """
+    count = int(np.prod(shape, dtype=np.int64))
+    dtype = np.dtype(dtype)
+    size = count * dtype.itemsize
+    owner = _Owner(_take(size))
+    if size >= _SMALLEST_BYTES:
+        weakref.finalize(owner, _give_back, owner.memory).atexit = False
+    return np.asarray(owner)[:size].view(dtype).reshape(shape)
+
+
+class _Owner:
+    """Base of the arrays: it dies with the last of them."""
+
+    def __init__(self, memory):
+        self.memory = memory
+        start = -memory.ctypes.data % _ALIGNMENT
+        self.__array_interface__ = memory[start:].__array_interface__
+
+
+def _take(size):
+    global _free_bytes
+    with _lock:
+        same = _free.get(size)
+        if same:
+            _free_bytes -= size
+            return same.pop()
+    return np.empty(size + _ALIGNMENT, np.uint8)
+
+
+def _give_back(memory):
+    global _free_bytes
+    size = memory.nbytes - _ALIGNMENT
+    with _lock:
+        if _free_bytes + size > _KEPT_BYTES:
+            # Sizes of models and batches that are gone.
+            _free.clear()
+            _free_bytes = 0
+        if size <= _KEPT_BYTES:
+            _free.setdefault(size, []).append(memory)
+            _free_bytes += size

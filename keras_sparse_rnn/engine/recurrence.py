@@ -1,0 +1,335 @@
+"""A sparse recurrence on NumPy arrays, forward and backward, by the kernels."""
+
+import ctypes
+import dataclasses
+
+import numpy as np
+
+from keras_sparse_rnn.engine import library
+from keras_sparse_rnn.engine import memory
+from keras_sparse_rnn.engine.compressed import bias_gradient
+from keras_sparse_rnn.engine.compressed import row_bias
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is fixed for a layer.
+
+    Attributes:
+        owner: String that names the layer in errors.
+        go_backwards: Boolean, whether time runs from the last step.
+        keeps_gates: Boolean, whether the gates are kept for the backward pass
+            or computed again in it.
+        threads: Integer of at least 1.
+    """
+
+    owner: str
+    go_backwards: bool = False
+    keeps_gates: bool = True
+    threads: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What a call is given. All arrays are contiguous.
+
+    Attributes:
+        sequences: `float32` array of shape `(batch, steps, inputs)`.
+        kernel: `float32` array of shape `(inputs, gates * units)`.
+        recurrent_kernel: `float32` array of shape `(units, gates * units)`.
+        bias: `float32` array as Keras has it, or `None`.
+        states: List of `float32` arrays of shape `(batch, units)`.
+        counts: Boolean array of shape `(batch, steps)`, or `None`: which time
+            steps count.
+        input_dropout: `float32` array of shape `(copies, batch, inputs)`, or
+            `None`: what the inputs of each gate, or of all, are multiplied by.
+        recurrent_dropout: `float32` array of shape `(copies, batch, units)`, or
+            `None`.
+    """
+
+    sequences: np.ndarray
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray | None
+    states: list
+    counts: np.ndarray | None = None
+    input_dropout: np.ndarray | None = None
+    recurrent_dropout: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """What a forward pass gives.
+
+    Attributes:
+        outputs: `float32` array of shape `(batch, steps, units)`, or `None`:
+            the state after each time step.
+        states: List of `float32` arrays of shape `(batch, units)`.
+        kept: `float32` array for the backward pass.
+    """
+
+    outputs: np.ndarray | None
+    states: list
+    kept: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Gradients:
+    """What a backward pass gives: arrays like those of `Arguments`."""
+
+    sequences: np.ndarray
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray | None
+    states: list
+
+
+def forward(settings, connections, arguments, keeps_steps, wants_outputs):
+    """Runs a recurrence over all time steps.
+
+    Args:
+        settings: `Settings`.
+        connections: `Connections`.
+        arguments: `Arguments`.
+        keeps_steps: Boolean, whether a backward pass is to follow.
+        wants_outputs: Boolean, whether the state after each time step is
+            wanted, or only the last one.
+
+    Returns:
+        `Results`.
+
+    Raises:
+        ValueError: If an array has another shape or type than it should.
+        NativeKernelsError: If a weight is no finite number.
+        MemoryError: If there is not enough memory.
+    """
+    call = _Call(settings, connections, arguments, keeps_steps)
+    batch, steps, _ = arguments.sequences.shape
+    outputs = None
+    if wants_outputs:
+        outputs = call.result("outputs", (batch, steps, connections.units))
+    states = [
+        call.result(name, (batch, connections.units))
+        for name in ("final_state", "final_carry")[: connections.kind.states]
+    ]
+    kept = call.result("kept", call.sizes.kept)
+    call.result("scratch", call.sizes.forward_scratch)
+    call.run("ksr_forward")
+    return Results(outputs, states, kept)
+
+
+def backward(
+    settings, connections, arguments, kept, outputs_gradient, state_gradients
+):
+    """The gradients of a forward pass that kept its steps.
+
+    Args:
+        settings: `Settings`, as in the forward pass.
+        connections: `Connections`, as in the forward pass.
+        arguments: `Arguments`, as in the forward pass.
+        kept: `float32` array, of `Results`.
+        outputs_gradient: `float32` array like the outputs, or `None`.
+        state_gradients: List of `float32` arrays like the final states.
+
+    Returns:
+        `Gradients`.
+
+    Raises:
+        ValueError: If an array has another shape or type than it should.
+        MemoryError: If there is not enough memory.
+    """
+    call = _Call(settings, connections, arguments, keeps_steps=True)
+    batch, steps, _ = arguments.sequences.shape
+    units = connections.units
+    if outputs_gradient is not None:
+        call.give(
+            "outputs_gradient", outputs_gradient, (batch, steps, units)
+        )
+    names = ("state", "carry")[: connections.kind.states]
+    for name, gradient in zip(names, state_gradients, strict=True):
+        call.give(f"final_{name}_gradient", gradient, (batch, units))
+    call.give("kept", kept, (call.sizes.kept,))
+    call.result("scratch", call.sizes.backward_scratch)
+    sequences = call.result("sequences_gradient", arguments.sequences.shape)
+    states = [
+        call.result(f"initial_{name}_gradient", (batch, units))
+        for name in names
+    ]
+    copies = call.sizes.gradient_copies
+    weights = call.result(
+        "weights_gradient", (copies, call.sizes.connections)
+    )
+    bias_rows = call.result(
+        "bias_gradient", (copies, units * connections.kind.rows)
+    )
+    call.run("ksr_backward")
+    kernel = memory.empty(arguments.kernel.shape)
+    recurrent_kernel = memory.empty(arguments.recurrent_kernel.shape)
+    library.check(
+        library.load().ksr_scatter(
+            *_matrices(kernel, recurrent_kernel, connections.places),
+            weights.ctypes.data,
+            copies,
+            call.sizes.connections,
+        ),
+        settings.owner,
+    )
+    bias = None
+    if arguments.bias is not None:
+        bias = bias_gradient(
+            connections.kind,
+            bias_rows.sum(axis=0, dtype=np.float32),
+            arguments.bias.shape,
+        )
+    return Gradients(sequences, kernel, recurrent_kernel, bias, states)
+
+
+def check_connections(settings, connections):
+    """Raises if a list of connections is out of range or not in order.
+
+    Args:
+        settings: `Settings`.
+        connections: `Connections`.
+
+    Raises:
+        NativeKernelsError: If it is.
+    """
+    filled = _Fields(settings, connections)
+    filled.fields.batch = filled.fields.steps = 1
+    library.check(
+        library.load().ksr_check_connections(ctypes.byref(filled.fields)),
+        settings.owner,
+    )
+
+
+class _Fields:
+    """The C structure, with the arrays that it points to."""
+
+    def __init__(self, settings, connections):
+        self.owner = settings.owner
+        self._alive = []
+        self.fields = library.Recurrence(
+            cell=connections.kind.number,
+            threads=settings.threads,
+            backwards=settings.go_backwards,
+            keeps_gates=settings.keeps_gates,
+            tied=connections.tied,
+            inputs=connections.inputs,
+            units=connections.units,
+            input_copies=connections.input_copies,
+            state_copies=connections.state_copies,
+        )
+        for name in ("rows", "features"):
+            lists, given = getattr(self.fields, name), getattr(connections, name)
+            lists.sums = len(given.starts) - 1
+            for field in ("starts", "sources", "order"):
+                setattr(lists, field, self._address(getattr(given, field)))
+
+    def _address(self, array):
+        self._alive.append(array)
+        return array.ctypes.data
+
+
+class _Call(_Fields):
+    """A call of the kernels: arguments checked and filled in."""
+
+    def __init__(self, settings, connections, arguments, keeps_steps):
+        super().__init__(settings, connections)
+        sequences = arguments.sequences
+        if sequences.ndim != 3 or 0 in sequences.shape:
+            raise ValueError(
+                f"{self.owner} expects `sequences` of shape (batch, timesteps, "
+                "features), none of them 0, in the native engine. "
+                f"Received: sequences.shape={sequences.shape}"
+            )
+        batch, steps, _ = sequences.shape
+        inputs, units = connections.inputs, connections.units
+        columns = connections.kind.gates * units
+        self.fields.batch, self.fields.steps = batch, steps
+        self.fields.keeps_steps = keeps_steps
+        self.give("sequences", sequences, (batch, steps, inputs))
+        self._check("kernel", arguments.kernel, (inputs, columns))
+        self._check(
+            "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
+        )
+        if arguments.counts is not None:
+            self.give("counts", arguments.counts, (batch, steps), np.bool_)
+        for name, copies, width in (
+            ("input_dropout", connections.input_copies, inputs),
+            ("recurrent_dropout", connections.state_copies, units),
+        ):
+            mask = getattr(arguments, name)
+            if mask is not None:
+                self.give(name, mask, (copies, batch, width))
+        names = ("initial_state", "initial_carry")[: connections.kind.states]
+        for name, state in zip(names, arguments.states, strict=True):
+            self.give(name, state, (batch, units))
+        self.fields.bias = self._address(
+            row_bias(connections.kind, arguments.bias, units)
+        )
+        self._collect_weights(connections, arguments)
+        self.sizes = library.Sizes()
+        library.check(
+            library.load().ksr_sizes(
+                ctypes.byref(self.fields), ctypes.byref(self.sizes)
+            ),
+            self.owner,
+        )
+
+    def give(self, name, array, shape, dtype=np.float32):
+        self._check(name, array, shape, dtype)
+        setattr(self.fields, name, self._address(array))
+
+    def result(self, name, shape):
+        array = memory.empty(shape)
+        setattr(self.fields, name, self._address(array))
+        return array
+
+    def run(self, function):
+        library.check(
+            getattr(library.load(), function)(ctypes.byref(self.fields)),
+            self.owner,
+        )
+
+    def _check(self, name, array, shape, dtype=np.float32):
+        if (
+            array.shape != tuple(shape)
+            or array.dtype != dtype
+            or not array.flags.c_contiguous
+        ):
+            raise ValueError(
+                f"{self.owner} expects `{name}` as a contiguous array of "
+                f"{np.dtype(dtype).name} and of shape {tuple(shape)}. "
+                f"Received: dtype={array.dtype}, shape={array.shape}, "
+                f"contiguous={array.flags.c_contiguous}"
+            )
+
+    def _collect_weights(self, connections, arguments):
+        count = len(connections.places)
+        weights = memory.empty(count)
+        library.check(
+            library.load().ksr_gather(
+                *_matrices(
+                    arguments.kernel,
+                    arguments.recurrent_kernel,
+                    connections.places,
+                ),
+                weights.ctypes.data,
+            ),
+            self.owner,
+        )
+        self.fields.rows.weights = self._address(weights)
+        self.fields.features.weights = self._address(
+            np.take(weights, connections.turned)
+        )
+
+
+def _matrices(first, second, places):
+    return (
+        first.ctypes.data,
+        first.size,
+        second.ctypes.data,
+        second.size,
+        places.ctypes.data,
+        len(places),
+    )
