@@ -1,8 +1,12 @@
-"""Packaging of keras_sparse_rnn."""
+"""Packaging of keras_sparse_rnn, and the build of its native kernels."""
 
 import pathlib
+import platform
+import sys
 
 import setuptools
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
 
 HERE = pathlib.Path(__file__).parent
 
@@ -11,6 +15,73 @@ def version():
     namespace = {}
     exec((HERE / "keras_sparse_rnn" / "version.py").read_text(), namespace)
     return namespace["__version__"]
+
+
+KERNELS = "keras_sparse_rnn/engine/kernels"
+ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
+FLAGS = [
+    "-std=c++17",
+    "-O3",
+    "-g0",
+    "-fvisibility=hidden",
+    # The same sums on every machine and however work is shared.
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    *(["-DKSR_X86"] if ON_X86 else []),
+]
+# Which kernels run is chosen on the machine that runs them: no file but these
+# may use instructions that not every machine has.
+FLAGS_OF_FILE = {"interface.cpp": ["-fvisibility=default"]}
+if ON_X86:
+    FLAGS_OF_FILE |= {
+        "for_avx2.cpp": ["-mavx2", "-mfma"],
+        "for_avx512.cpp": [
+            *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
+            *("-mavx2", "-mfma"),
+            # GCC 12 takes its own intrinsics for uninitialized.
+            "-Wno-maybe-uninitialized",
+        ],
+    }
+
+
+SOURCES = (HERE / KERNELS).glob("*.cpp")
+HEADERS = (HERE / KERNELS).glob("*.h")
+
+
+class BuildKernels(build_ext):
+    """Compiles a plain C library, which is no extension module of Python's."""
+
+    def get_ext_filename(self, fullname):
+        return fullname.replace(".", "/") + ".so"
+
+    def build_extension(self, ext):
+        objects = []
+        for source in ext.sources:
+            own = FLAGS_OF_FILE.get(pathlib.Path(source).name, [])
+            objects += self.compiler.compile(
+                [source],
+                output_dir=self.build_temp,
+                extra_postargs=[*FLAGS, *own],
+                depends=ext.depends,
+            )
+        static = ["-static-libstdc++", "-static-libgcc"]
+        self.compiler.link_shared_object(
+            objects,
+            self.get_ext_fullpath(ext.name),
+            extra_postargs=[
+                "-pthread",
+                # So that an older C++ library on another machine will do.
+                *(static if sys.platform == "linux" else []),
+            ],
+            target_lang="c++",
+        )
+
+
+class WheelForEveryPython(bdist_wheel):
+    """One wheel a platform: the library knows no version of Python."""
+
+    def get_tag(self):
+        return ("py3", "none", super().get_tag()[2])
 
 
 EXTRAS = {
@@ -35,6 +106,18 @@ setuptools.setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=setuptools.find_packages(include=["keras_sparse_rnn*"]),
+    ext_modules=[
+        setuptools.Extension(
+            "keras_sparse_rnn.engine._native_kernels",
+            sorted(f"{KERNELS}/{path.name}" for path in SOURCES),
+            depends=sorted(f"{KERNELS}/{path.name}" for path in HEADERS),
+            language="c++",
+            # Without a compiler the package installs all the same, and says
+            # so when a layer could have run natively.
+            optional=True,
+        )
+    ],
+    cmdclass={"build_ext": BuildKernels, "bdist_wheel": WheelForEveryPython},
     python_requires=">=3.11",
     install_requires=["tensorflow>=2.20", "keras>=3.12", "numpy>=1.26"],
     extras_require=EXTRAS,

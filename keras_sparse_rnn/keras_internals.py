@@ -20,6 +20,20 @@ def current_call():
     return global_state.get_global_attribute("current_call_ctx")
 
 
+def is_compiled_by_xla():
+    """Whether TensorFlow traces a function that XLA is to compile.
+
+    What `tf.function(jit_compile=True)` enters while it traces.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
+
+    graph = tf.compat.v1.get_default_graph()
+    return bool(control_flow_util.GraphOrParentsInXlaContext(graph))
+
+
 def flatten_layers(layer):
     """The layer and everything inside it, cells too, each once.
 
@@ -72,10 +86,10 @@ def copy_unserialised(source, target):
         "use_cudnn",
         "supports_jit",
     ):
-        if hasattr(source, name) and getattr(target, name, None) != getattr(
-            source, name
-        ):
-            setattr(target, name, getattr(source, name))
+        # What a property of a sparse layer adds to it stays there.
+        value = vars(source).get(name)
+        if name in vars(source) and vars(target).get(name) != value:
+            setattr(target, name, value)
 
 
 def rnn_states(layer):

@@ -3,6 +3,7 @@
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_state
+from keras_sparse_rnn.layers.engine_arguments import ENGINE_ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 from keras_sparse_rnn.sparse_layers import sparse_layers
 
@@ -56,7 +57,7 @@ def _plain_namesake(serialised):
         "config": {
             name: value
             for name, value in serialised["config"].items()
-            if name not in ARGUMENT_NAMES
+            if name not in (*ARGUMENT_NAMES, *ENGINE_ARGUMENT_NAMES)
         },
         "registered_name": None,
     }

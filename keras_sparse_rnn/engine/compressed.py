@@ -170,9 +170,8 @@ def compress(kind, kernel_mask, recurrent_mask, input_copies=1, state_copies=1):
     backward = np.lexsort((sink, feature))
     counts = np.bincount(feature, minlength=feature_count)
     weights_per_connection = kind.gates if tied else 1
-    turned = (
-        backward[:, None] * weights_per_connection
-        + np.arange(weights_per_connection)
+    turned = backward[:, None] * weights_per_connection + np.arange(
+        weights_per_connection
     )
     return Connections(
         kind,

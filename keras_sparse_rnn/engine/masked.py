@@ -138,6 +138,16 @@ class MaskedCell:
             if outermost:
                 held.release()
 
+    @contextlib.contextmanager
+    def masked_when_read(self):
+        """Masks a matrix only where it is read, while the context is open."""
+        held = self._held_weights
+        held.depth += 1
+        try:
+            yield
+        finally:
+            held.depth -= 1
+
     def call(self, inputs, states, training=False):
         with self.masked_once():
             return super().call(inputs, states, training=training)

@@ -142,9 +142,7 @@ def backward(
     batch, steps, _ = arguments.sequences.shape
     units = connections.units
     if outputs_gradient is not None:
-        call.give(
-            "outputs_gradient", outputs_gradient, (batch, steps, units)
-        )
+        call.give("outputs_gradient", outputs_gradient, (batch, steps, units))
     names = ("state", "carry")[: connections.kind.states]
     for name, gradient in zip(names, state_gradients, strict=True):
         call.give(f"final_{name}_gradient", gradient, (batch, units))
@@ -156,9 +154,7 @@ def backward(
         for name in names
     ]
     copies = call.sizes.gradient_copies
-    weights = call.result(
-        "weights_gradient", (copies, call.sizes.connections)
-    )
+    weights = call.result("weights_gradient", (copies, call.sizes.connections))
     bias_rows = call.result(
         "bias_gradient", (copies, units * connections.kind.rows)
     )
@@ -220,7 +216,10 @@ class _Fields:
             state_copies=connections.state_copies,
         )
         for name in ("rows", "features"):
-            lists, given = getattr(self.fields, name), getattr(connections, name)
+            lists, given = (
+                getattr(self.fields, name),
+                getattr(connections, name),
+            )
             lists.sums = len(given.starts) - 1
             for field in ("starts", "sources", "order"):
                 setattr(lists, field, self._address(getattr(given, field)))

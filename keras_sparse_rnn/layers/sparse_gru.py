@@ -40,6 +40,8 @@ class SparseGRU(SparseRecurrentLayer, keras.layers.GRU):
         granularity: `"gate"`, `"kernel"` or `"unit"`, see `SparseLSTM`.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
+        recompute_gates: Boolean, see `SparseLSTM`.
 
     Call arguments:
         sequences: Float tensor of shape `(batch, timesteps, features)`.

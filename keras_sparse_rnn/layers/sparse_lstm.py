@@ -68,6 +68,14 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             `sqrt(inputs / connections)` of their output, so that the variance
             of its input is that of the dense layer. Defaults to `False`, as in
             the papers.
+        engine: String, how the recurrence is executed. `"masked"`: Keras's own
+            loop, or cuDNN, on masked matrices. `"native"`: on a CPU, on the
+            connections alone. `"auto"`: natively where that is faster, on a
+            CPU, at low density and with many units. Outputs and gradients
+            agree to float precision. Defaults to `"auto"`.
+        recompute_gates: Boolean, whether the native engine computes the gates
+            again in the backward pass instead of keeping them, which takes
+            less memory and more time. Defaults to `False`.
 
     Call arguments:
         sequences: Float tensor of shape `(batch, timesteps, features)`.

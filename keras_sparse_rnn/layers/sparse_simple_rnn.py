@@ -39,6 +39,8 @@ class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
             three values mean the same.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
+        recompute_gates: Boolean, see `SparseLSTM`.
 
     Call arguments:
         sequences: Float tensor of shape `(batch, timesteps, features)`.

@@ -225,14 +225,23 @@ def check_names(cls, namesake, owner, arguments):
         raise ValueError(
             f"{owner} expects the arguments of "
             f"`keras.layers.{namesake.__name__}` and "
-            f"{', '.join(f'`{name}`' for name in ARGUMENT_NAMES)}, and no "
+            f"{', '.join(f'`{name}`' for name in _added(cls))}, and no "
             "others. Received: "
             + ", ".join(f"{name}={arguments[name]!r}" for name in unknown)
         )
 
 
+def _added(cls):
+    """The fields of the arguments that a class adds, by name."""
+    return {
+        field.name: field
+        for arguments in getattr(cls, "argument_classes", (TopologyArguments,))
+        for field in dataclasses.fields(arguments)
+    }
+
+
 def takes_arguments_of(namesake):
-    """Class decorator: the signature is the namesake's and the topology's.
+    """Class decorator: the signature is the namesake's and what is added.
 
     The constructor itself passes on what it does not know, so that a layer
     takes every argument that its namesake takes in any release of Keras. With
@@ -249,7 +258,7 @@ def takes_arguments_of(namesake):
                 inspect.Parameter.KEYWORD_ONLY,
                 default=field.default,
             )
-            for field in dataclasses.fields(TopologyArguments)
+            for field in _added(cls).values()
         ]
 
         def constructor(self, *args, **kwargs):

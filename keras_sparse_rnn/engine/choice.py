@@ -1,0 +1,150 @@
+"""Which engine runs a recurrent layer."""
+
+import functools
+import warnings
+
+import keras
+
+from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import library
+
+ENGINES = ("auto", "masked", "native")
+
+# Where the native engine is faster than Keras's layer on a CPU, in training
+# and prediction alike: measured by `benchmarks/engine.py`.
+HIGHEST_DENSITY = 0.3
+FEWEST_UNITS = 128
+
+
+def cell_kind(cell):
+    """The kernels' kind of a Keras cell.
+
+    Args:
+        cell: `LSTMCell`, `GRUCell` or `SimpleRNNCell`.
+
+    Returns:
+        `compressed.CellKind`, or `None` if its activations have no kernel.
+    """
+    tanh = cell.activation is keras.activations.tanh
+    if isinstance(cell, keras.layers.SimpleRNNCell):
+        if cell.activation is keras.activations.relu:
+            return compressed.SIMPLE_RNN_RELU
+        return compressed.SIMPLE_RNN_TANH if tanh else None
+    if not tanh or cell.recurrent_activation is not keras.activations.sigmoid:
+        return None
+    if isinstance(cell, keras.layers.LSTMCell):
+        return compressed.LSTM
+    if cell.reset_after:
+        return compressed.GRU_RESET_AFTER
+    return compressed.GRU_RESET_BEFORE
+
+
+def settings_against_native(layer):
+    """Why a layer as it was made cannot run natively.
+
+    Args:
+        layer: Recurrent layer with a sparse cell.
+
+    Returns:
+        String, or `None` if it can.
+    """
+    cell = layer.cell
+    if cell_kind(cell) is None:
+        names = [
+            keras.activations.serialize(getattr(cell, name))
+            for name in ("activation", "recurrent_activation")
+            if hasattr(cell, name)
+        ]
+        return f"there are no kernels for the activations {names}"
+    dtypes = {cell.compute_dtype, cell.variable_dtype, layer.compute_dtype}
+    if dtypes != {"float32"}:
+        return f"its kernels are of float32, not {layer.dtype_policy.name}"
+    if getattr(layer, "use_cudnn", "auto") is True:
+        return "`use_cudnn=True` asks for cuDNN"
+    return None
+
+
+def machine_against_native():
+    """Why nothing runs natively here, a string, or `None`."""
+    if keras.backend.backend() != "tensorflow":
+        return f"it needs the TensorFlow backend, not {keras.backend.backend()}"
+    return library.missing_reason()
+
+
+def density(weights):
+    """Share of connections among all places of some `SparseWeight`s."""
+    return sum(each.active for each in weights) / sum(
+        each.total for each in weights
+    )
+
+
+def may_be_native(layer):
+    """Whether a layer that is not built may come to run natively."""
+    if layer.engine == "masked" or machine_against_native():
+        return False
+    if settings_against_native(layer):
+        return False
+    return layer.engine == "native" or (
+        layer.units >= FEWEST_UNITS and not _has_gpu()
+    )
+
+
+def choose(layer, owner):
+    """The engine of a layer that has just been built.
+
+    Args:
+        layer: Recurrent layer with a sparse cell, `engine` and `units`.
+        owner: String that names it.
+
+    Returns:
+        `"masked"` or `"native"`.
+
+    Raises:
+        ValueError: If `engine="native"` cannot be had, with the reason.
+    """
+    if layer.engine == "masked":
+        return "masked"
+    if layer.engine == "native":
+        reason = settings_against_native(layer) or machine_against_native()
+        if reason:
+            raise ValueError(
+                f"{owner} cannot run on the native engine: {reason}. Use "
+                "engine='auto' or 'masked'. Received: engine='native'"
+            )
+        return "native"
+    if (
+        keras.backend.backend() != "tensorflow"
+        or _has_gpu()
+        or layer.units < FEWEST_UNITS
+        or density(layer.cell.sparse_weights) > HIGHEST_DENSITY
+    ):
+        return "masked"
+    if not library.is_available():
+        _warn_of_missing_kernels()
+        return "masked"
+    reason = settings_against_native(layer)
+    if reason:
+        warnings.warn(
+            f"{owner} runs on the masked engine, at the speed of a dense "
+            f"layer: {reason}. engine='masked' says so without a warning.",
+            stacklevel=2,
+        )
+        return "masked"
+    return "native"
+
+
+@functools.cache
+def _warn_of_missing_kernels():
+    """Once in a process."""
+    warnings.warn(
+        "Sparse recurrent layers run on the masked engine, at the speed of "
+        f"dense layers. {library.missing_reason()}",
+        stacklevel=3,
+    )
+
+
+@functools.cache
+def _has_gpu():
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

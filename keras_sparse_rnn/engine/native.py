@@ -1,0 +1,269 @@
+"""The native engine inside TensorFlow: the kernels as a differentiable call.
+
+`tf.numpy_function` hands tensors over as arrays, without a copy where they are
+aligned, and the kernels run without Python's lock. It is stateless, so that
+replicas run side by side.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_sparse_rnn.engine import library
+from keras_sparse_rnn.engine import recurrence
+from keras_sparse_rnn.engine.compressed import compress
+
+# Of each layer: with and without dropout, for replicas that are rewired one
+# after the other.
+_REMEMBERED = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Tensors of a call, named as in `recurrence.Arguments`.
+
+    Attributes:
+        sequences: Float tensor of shape `(batch, steps, inputs)`.
+        kernel: Float tensor of shape `(inputs, gates * units)`.
+        recurrent_kernel: Float tensor of shape `(units, gates * units)`.
+        bias: Float tensor as Keras has it, or `None`.
+        states: List of float tensors of shape `(batch, units)`.
+        kernel_mask: Boolean tensor of the kernel's shape.
+        recurrent_mask: Boolean tensor of the recurrent kernel's shape.
+        counts: Boolean tensor of shape `(batch, steps)`, or `None`.
+        input_dropout: Float tensor of shape `(copies, batch, inputs)`, or
+            `None`.
+        recurrent_dropout: Float tensor of shape `(copies, batch, units)`, or
+            `None`.
+    """
+
+    sequences: object
+    kernel: object
+    recurrent_kernel: object
+    bias: object
+    states: list
+    kernel_mask: object
+    recurrent_mask: object
+    counts: object = None
+    input_dropout: object = None
+    recurrent_dropout: object = None
+
+
+class NativeRecurrence:
+    """The recurrence of one layer.
+
+    It remembers the layer's lists of connections, which are made anew when a
+    checksum of the masks tells that these have changed: by rewiring, by
+    loading, or by assignment.
+
+    Args:
+        kind: `compressed.CellKind`.
+        settings: `recurrence.Settings`.
+    """
+
+    def __init__(self, kind, settings):
+        self.kind = kind
+        self.settings = settings
+        self._remembered = ()
+
+    def __call__(self, inputs, wants_outputs, training):
+        """Runs the recurrence.
+
+        Args:
+            inputs: `Inputs`.
+            wants_outputs: Boolean, whether the state after each time step is
+                wanted.
+            training: Boolean, whether a backward pass is likely to follow. It
+                is possible in any case.
+
+        Returns:
+            Tuple of the outputs, a float tensor of shape
+            `(batch, steps, units)` or `None`, and the list of final states.
+        """
+        import tensorflow as tf
+
+        present = [
+            field.name
+            for field in dataclasses.fields(inputs)
+            if field.name != "states"
+            and getattr(inputs, field.name) is not None
+        ]
+        differentiable = [
+            name
+            for name in ("sequences", "kernel", "recurrent_kernel", "bias")
+            if name in present
+        ]
+        others = [name for name in present if name not in differentiable]
+        rest = [tf.convert_to_tensor(getattr(inputs, name)) for name in others]
+        names = [*differentiable, *others]
+
+        def on_arrays(function, result_types, *tensors, **settings):
+            def on(*arrays):
+                results = function(names, arrays, **settings)
+                return [np.ascontiguousarray(result) for result in results]
+
+            return tf.numpy_function(on, tensors, result_types, stateful=False)
+
+        result_types = [tf.float32] * (
+            self.kind.states + (2 if wants_outputs else 1)
+        )
+        gradient_types = [tf.float32] * (len(differentiable) + self.kind.states)
+
+        @tf.custom_gradient
+        def run(*given):
+            given, states = (
+                given[: len(differentiable)],
+                given[len(differentiable) :],
+            )
+            tensors = (*given, *rest, *states)
+            *results, kept = on_arrays(
+                self._forward,
+                result_types,
+                *tensors,
+                keeps_steps=bool(training),
+                wants_outputs=wants_outputs,
+            )
+
+            def gradient(*upstream):
+                results = on_arrays(
+                    self._backward,
+                    gradient_types,
+                    *tensors,
+                    kept,
+                    *upstream,
+                    has_outputs=wants_outputs,
+                )
+                for tensor, like in zip(
+                    results, (*given, *states), strict=True
+                ):
+                    tensor.set_shape(like.shape)
+                return results
+
+            return results, gradient
+
+        results = run(
+            *(
+                tf.convert_to_tensor(getattr(inputs, name))
+                for name in differentiable
+            ),
+            *(tf.convert_to_tensor(state) for state in inputs.states),
+        )
+        units = inputs.recurrent_kernel.shape[0]
+        states = results[-self.kind.states :]
+        for state in states:
+            state.set_shape((inputs.sequences.shape[0], units))
+        if not wants_outputs:
+            return None, list(states)
+        results[0].set_shape((*inputs.sequences.shape[:2], units))
+        return results[0], list(states)
+
+    def _forward(self, names, arrays, keeps_steps, wants_outputs):
+        arguments, masks = self._arguments(names, arrays)
+        if not len(arguments.sequences):
+            return self._nothing(arguments, wants_outputs)
+        results = recurrence.forward(
+            self.settings,
+            self._connections(arguments, masks),
+            arguments,
+            keeps_steps,
+            wants_outputs,
+        )
+        kept = results.kept if keeps_steps else np.zeros(0, np.float32)
+        outputs = [results.outputs] if wants_outputs else []
+        return [*outputs, *results.states, kept]
+
+    def _backward(self, names, arrays, has_outputs):
+        upstream = self.kind.states + has_outputs
+        kept, gradients = arrays[-upstream - 1], arrays[-upstream:]
+        arguments, masks = self._arguments(names, arrays[: -upstream - 1])
+        if not len(arguments.sequences):
+            return self._no_gradients(arguments)
+        connections = self._connections(arguments, masks)
+        if not len(kept):
+            kept = recurrence.forward(
+                self.settings, connections, arguments, True, False
+            ).kept
+        result = recurrence.backward(
+            self.settings,
+            connections,
+            arguments,
+            kept,
+            gradients[0] if has_outputs else None,
+            list(gradients[has_outputs:]),
+        )
+        return _in_order(result, arguments)
+
+    def _arguments(self, names, arrays):
+        # A tensor of which TensorFlow gives a view may be laid out otherwise.
+        arrays = [np.ascontiguousarray(array) for array in arrays]
+        count = len(names)
+        given = dict(zip(names, arrays[:count], strict=True))
+        masks = given.pop("kernel_mask"), given.pop("recurrent_mask")
+        given.setdefault("bias", None)
+        return recurrence.Arguments(states=arrays[count:], **given), masks
+
+    def _connections(self, arguments, masks):
+        copies = [
+            1 if mask is None else len(mask)
+            for mask in (arguments.input_dropout, arguments.recurrent_dropout)
+        ]
+        key = (*map(checksum, masks), *copies)
+        for known, connections in self._remembered:
+            if known == key:
+                return connections
+        connections = compress(self.kind, *masks, *copies)
+        recurrence.check_connections(self.settings, connections)
+        # One assignment, so that replicas in other threads see all or nothing.
+        self._remembered = (
+            (key, connections),
+            *self._remembered[: _REMEMBERED - 1],
+        )
+        return connections
+
+    def _nothing(self, arguments, wants_outputs):
+        """Results of a batch without samples, as a replica may be given."""
+        units = len(arguments.recurrent_kernel)
+        steps = arguments.sequences.shape[1]
+        outputs = [np.zeros((0, steps, units), np.float32)]
+        states = [np.zeros((0, units), np.float32)] * self.kind.states
+        kept = np.zeros(0, np.float32)
+        return [*(outputs if wants_outputs else []), *states, kept]
+
+    def _no_gradients(self, arguments):
+        def zeros(like):
+            return None if like is None else np.zeros_like(like)
+
+        return _in_order(
+            recurrence.Gradients(
+                zeros(arguments.sequences),
+                zeros(arguments.kernel),
+                zeros(arguments.recurrent_kernel),
+                zeros(arguments.bias),
+                [zeros(state) for state in arguments.states],
+            ),
+            arguments,
+        )
+
+
+def checksum(mask):
+    """An integer that changes with a mask, or its shape.
+
+    Args:
+        mask: Contiguous boolean array.
+
+    Returns:
+        Tuple of an integer and the shape.
+    """
+    number = library.load().ksr_checksum(mask.ctypes.data, mask.nbytes)
+    return number, mask.shape
+
+
+def _in_order(gradients, arguments):
+    bias = [] if arguments.bias is None else [gradients.bias]
+    return [
+        gradients.sequences,
+        gradients.kernel,
+        gradients.recurrent_kernel,
+        *bias,
+        *gradients.states,
+    ]

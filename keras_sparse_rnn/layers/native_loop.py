@@ -1,0 +1,122 @@
+"""A recurrent layer's loop over time on the native engine."""
+
+import warnings
+
+from keras_sparse_rnn.engine.choice import cell_kind
+from keras_sparse_rnn.engine.native import Inputs
+from keras_sparse_rnn.engine.native import NativeRecurrence
+from keras_sparse_rnn.engine.recurrence import Settings
+from keras_sparse_rnn.engine.threads import thread_count
+
+
+class NativeLoop:
+    """Takes the place of `keras.layers.RNN.inner_loop`.
+
+    Args:
+        layer: Built recurrent layer with a sparse cell.
+        owner: String that names the layer in errors.
+    """
+
+    def __init__(self, layer, owner):
+        self._layer = layer
+        self._owner = owner
+        self._warned = False
+        self._recurrence = NativeRecurrence(
+            cell_kind(layer.cell),
+            Settings(
+                owner=owner,
+                go_backwards=layer.go_backwards,
+                keeps_gates=not layer.recompute_gates,
+                threads=thread_count(),
+            ),
+        )
+
+    def __call__(self, sequences, initial_state, mask, training):
+        """The loop.
+
+        Args:
+            sequences: Float tensor of shape `(batch, steps, features)`.
+            initial_state: List of float tensors of shape `(batch, units)`.
+            mask: Boolean tensor of shape `(batch, steps)`, a list of one, or
+                `None`: which time steps count.
+            training: Boolean or `None`.
+
+        Returns:
+            Tuple of the last output, the outputs, of all steps or the last
+            one, and the list of final states, as Keras's loop returns them.
+        """
+        import tensorflow as tf
+
+        layer, cell = self._layer, self._layer.cell
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        if mask is not None:
+            mask = tf.cast(mask, "bool")
+            if len(mask.shape) == 3:
+                mask = mask[:, :, 0]
+        dropout = recurrent_dropout = None
+        if training and cell.dropout:
+            dropout = _stacked(cell.get_dropout_mask(sequences[:, 0, :]))
+        if training and cell.recurrent_dropout and _drops_states(cell):
+            recurrent_dropout = _stacked(
+                cell.get_recurrent_dropout_mask(initial_state[0])
+            )
+        outputs, states = self._recurrence(
+            Inputs(
+                sequences=sequences,
+                kernel=cell._kernel,
+                recurrent_kernel=cell._recurrent_kernel,
+                bias=cell.bias,
+                states=list(initial_state),
+                kernel_mask=cell.kernel_mask,
+                recurrent_mask=cell.recurrent_kernel_mask,
+                counts=mask,
+                input_dropout=dropout,
+                recurrent_dropout=recurrent_dropout,
+            ),
+            wants_outputs=layer.return_sequences,
+            training=training,
+        )
+        last = states[0]
+        if mask is not None:
+            shown = self._shown(mask)
+            last = tf.where(shown[:, -1:], last, 0)
+            if outputs is not None:
+                outputs = tf.where(shown[:, :, None], outputs, 0)
+        if outputs is None:
+            outputs = last[:, None, :]
+        return last, outputs, states
+
+    def warn_of_xla(self):
+        """Says once that this layer is masked where XLA compiles."""
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self._owner} runs on the masked engine in a function that "
+                "XLA compiles, which the native one cannot be part of. "
+                "Leave out jit_compile=True for the native engine, or say "
+                "engine='masked'.",
+                stacklevel=4,
+            )
+
+    def _shown(self, mask):
+        """Whether there is an output at a step: Keras repeats the last one."""
+        import tensorflow as tf
+
+        if self._layer.go_backwards:
+            mask = tf.reverse(mask, [1])
+        if self._layer.zero_output_for_mask:
+            return mask
+        return tf.cumsum(tf.cast(mask, "int32"), axis=1) > 0
+
+
+def _stacked(dropout):
+    """One mask for all gates, or a list of one for each, as one tensor."""
+    import tensorflow as tf
+
+    return tf.stack(dropout if isinstance(dropout, list) else [dropout])
+
+
+def _drops_states(cell):
+    """Whether the cell's way of computing knows recurrent dropout."""
+    return getattr(cell, "implementation", 1) == 1
