@@ -15,6 +15,9 @@
 
 namespace {
 
+// Half a MiB: what a block may keep of its gates in a cache of its own.
+constexpr int64_t kFloatsInCache = 1 << 17;
+
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The sizes that follow from the arguments for blocks of some width.
@@ -99,6 +102,10 @@ class Sequence {
     carry_ = raw_ + layout_.raw_floats;
     gates_ = carry_ + layout_.carry_floats;
     masks_ = scratch;
+    // What does not stay in a cache until it is read again, long after, need
+    // not go through it.
+    streams_ = layout_.gate_floats > kFloatsInCache &&
+               reinterpret_cast<uintptr_t>(gates_) % 64 == 0;
     units_ = unit_share(rank, size);
     inputs_ = even_share(r.inputs, rank, size);
   }
@@ -112,17 +119,23 @@ class Sequence {
       read_live(t);
       const float* live = has_live() ? live_ : nullptr;
       for_groups([&](int64_t begin, int64_t end) {
-        compute_gates(t, begin, end, gates(t));
-        if (Cell::resets_before)
-          reset_states(t, begin, end, gates(t));
-        else
-          advance(t, begin, end, live);
+        if (Cell::resets_before) {
+          // They wait for the second product, in memory.
+          compute_gates(t, begin, end, gates(t, begin));
+          reset_states(t, begin, end, gates(t, begin));
+          return;
+        }
+        alignas(64) float group[KSR_GROUP * Cell::kept * block_];
+        compute_gates(t, begin, end, group);
+        advance(t, begin, end, group, live);
+        if (r_.keeps_steps && r_.keeps_gates)
+          keep_gates(group, end - begin, gates(t, begin));
       });
       if (Cell::resets_before) {
         wait();
         for_groups([&](int64_t begin, int64_t end) {
-          compute_candidates(t, begin, end, gates(t));
-          advance(t, begin, end, live);
+          compute_candidates(t, begin, end, gates(t, begin));
+          advance(t, begin, end, gates(t, begin), live);
         });
       }
       if (t + 1 < r_.steps) read_inputs(t + 1);
@@ -130,6 +143,7 @@ class Sequence {
     }
     write_states(r_.final_state, state(r_.steps));
     if (Cell::has_carry) write_states(r_.final_carry, carry(r_.steps));
+    end_stream();
     wait();  // The next block may be given the same memory.
   }
 
@@ -152,19 +166,23 @@ class Sequence {
       read_live(t);
       const float* live = has_live() ? live_ : nullptr;
       if (t + 1 < r_.steps) write_input_gradients(t + 1);
-      float* const gates_now = r_.keeps_gates ? gates(t) : recomputed;
+      const auto group_gates = [&](int64_t begin) {
+        return r_.keeps_gates ? gates(t, begin)
+                              : recomputed + begin * Cell::kept * block_;
+      };
       for_groups([&](int64_t begin, int64_t end) {
+        float* group = group_gates(begin);
         if (!r_.keeps_gates) {
-          compute_gates(t, begin, end, gates_now);
-          if (Cell::resets_before) compute_candidates(t, begin, end, gates_now);
+          compute_gates(t, begin, end, group);
+          if (Cell::resets_before) compute_candidates(t, begin, end, group);
         }
-        reverse_units(t, begin, end, gates_now, live);
+        reverse_units(t, begin, end, group, live);
       });
       wait();
       if (Cell::resets_before) {
         for_groups([&](int64_t begin, int64_t end) {
           sum_features(layout_.reset_start + begin, layout_.reset_start + end);
-          reverse_resets(t, begin, end, gates_now);
+          reverse_resets(t, begin, end, group_gates(begin));
         });
         wait();
       }
@@ -204,9 +222,10 @@ class Sequence {
                                 : state_features(t);
   }
   float* carry(int64_t t) const { return carry_ + slot(t) * r_.units * block_; }
-  float* gates(int64_t t) const {
-    return gates_ + (layout_.gate_slots > 1 ? t : 0) * Cell::kept * r_.units *
-                        block_;
+  // Of the group of units that begins with one.
+  float* gates(int64_t t, int64_t unit) const {
+    const int64_t slot = layout_.gate_slots > 1 ? t : 0;
+    return gates_ + (slot * r_.units + unit) * Cell::kept * block_;
   }
   // What a reset multiplies: the state as the candidate's product sees it.
   float* reset_source(int64_t t) const {
@@ -360,8 +379,19 @@ class Sequence {
 
   // --- forward -------------------------------------------------------------
 
-  float* gates_of(float* all, int64_t unit) const {
-    return all + unit * Cell::kept * block_;
+  // Of a unit of a group, which is counted from the group's first.
+  static float* gates_of(float* group, int64_t unit) {
+    return group + unit * Cell::kept * block_;
+  }
+
+  void keep_gates(const float* group, int64_t units, float* to) const {
+    const int64_t count = units * Cell::kept * block_;
+    if (streams_)
+      for (int64_t i = 0; i < count; i += Vector::width)
+        Vector::load(group + i).stream(to + i);
+    else
+      for (int64_t i = 0; i < count; i += Vector::width)
+        Vector::load(group + i).store(to + i);
   }
 
   // One row's sum over its connections.
@@ -374,7 +404,7 @@ class Sequence {
   }
 
   void compute_gates(int64_t t, int64_t begin, int64_t end,
-                     float* all_gates) const {
+                     float* group) const {
     const float* features = panel(t);
     float z[KSR_GROUP * Cell::rows * block_];
     if (r_.tied) {
@@ -391,7 +421,7 @@ class Sequence {
       for (int o = 0; o < block_; o += Vector::width)
         Cell::template activate<Vector>(
             z + (unit - begin) * Cell::rows * block_ + o,
-            gates_of(all_gates, unit) + o, block_);
+            gates_of(group, unit - begin) + o, block_);
   }
 
   void tied_sums(const float* features, int64_t unit, float* z) const {
@@ -420,15 +450,15 @@ class Sequence {
   }
 
   void reset_states(int64_t t, int64_t begin, int64_t end,
-                    float* all_gates) const {
+                    float* group) const {
     for (int64_t unit = begin; unit < end; ++unit)
-      multiply(gates_of(all_gates, unit) + block_,
+      multiply(gates_of(group, unit - begin) + block_,
                reset_source(t) + unit * block_,
                panel(t) + (layout_.reset_start + unit) * block_);
   }
 
   void compute_candidates(int64_t t, int64_t begin, int64_t end,
-                          float* all_gates) const {
+                          float* group) const {
     if constexpr (Cell::resets_before) {
       // The last rows of each group's order are those of the candidates.
       const int32_t* order =
@@ -439,7 +469,7 @@ class Sequence {
         row_sum(panel(t), order[i]).store(z);
         for (int o = 0; o < block_; o += Vector::width)
           Cell::template activate_candidate<Vector>(
-              z + o, gates_of(all_gates, unit) + o, block_);
+              z + o, gates_of(group, unit - begin) + o, block_);
       }
     }
   }
@@ -451,12 +481,12 @@ class Sequence {
             Cell::has_carry ? carry(t + 1) + at : nullptr};
   }
 
-  void advance(int64_t t, int64_t begin, int64_t end,
+  void advance(int64_t t, int64_t begin, int64_t end, float* group,
                const float* live) const {
     for (int64_t unit = begin; unit < end; ++unit)
       for (int o = 0; o < block_; o += Vector::width)
-        Cell::template advance<Vector>(gates_of(gates(t), unit) + o, block_,
-                                       unit_state(t, unit, o),
+        Cell::template advance<Vector>(gates_of(group, unit - begin) + o,
+                                       block_, unit_state(t, unit, o),
                                        live ? live + o : nullptr);
     drop_states(t + 1, begin, end);
     if (r_.outputs)
@@ -485,7 +515,7 @@ class Sequence {
     return total;
   }
 
-  void reverse_units(int64_t t, int64_t begin, int64_t end, float* all_gates,
+  void reverse_units(int64_t t, int64_t begin, int64_t end, float* group,
                      const float* live) {
     float tile[KSR_GROUP * block_];
     if (r_.outputs_gradient)
@@ -499,7 +529,7 @@ class Sequence {
       for (int n = 0; n < N; ++n) {
         const int o = n * Vector::width;
         Cell::template reverse<Vector>(
-            gates_of(all_gates, unit) + o, block_, unit_state(t, unit, o),
+            gates_of(group, unit - begin) + o, block_, unit_state(t, unit, o),
             live ? live + o : nullptr, gradient.v[n],
             {row_gradients_ + unit * Cell::rows * block_ + o,
              direct_ + unit * block_ + o,
@@ -509,12 +539,12 @@ class Sequence {
   }
 
   void reverse_resets(int64_t t, int64_t begin, int64_t end,
-                      float* all_gates) const {
+                      float* group) const {
     if constexpr (Cell::resets_before) {
       for (int64_t unit = begin; unit < end; ++unit)
         for (int o = 0; o < block_; o += Vector::width)
           Cell::template reverse_reset<Vector>(
-              gates_of(all_gates, unit) + o, block_,
+              gates_of(group, unit - begin) + o, block_,
               reset_source(t) + unit * block_ + o,
               feature_gradients_ + (layout_.reset_start + unit) * block_ + o,
               row_gradients_ + unit * Cell::rows * block_ + o);
@@ -603,6 +633,7 @@ class Sequence {
   float *row_gradients_ = nullptr, *feature_gradients_ = nullptr,
         *direct_ = nullptr, *carry_gradients_ = nullptr;
   Share units_, inputs_;
+  bool streams_;
   bool reversed_any_ = false;
   float live_[block_];
 };

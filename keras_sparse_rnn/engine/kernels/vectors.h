@@ -26,6 +26,7 @@ struct One {
   static One load(const float* p) { return {*p}; }
   static One all(float value) { return {value}; }
   void store(float* p) const { *p = v; }
+  void stream(float* p) const { store(p); }
 };
 
 inline One operator+(One a, One b) { return {a.v + b.v}; }
@@ -78,6 +79,7 @@ struct Four {
   void store(float* p) const {
     for (int i = 0; i < 4; ++i) p[i] = v[i];
   }
+  void stream(float* p) const { store(p); }
 };
 
 template <typename Function>
@@ -121,6 +123,13 @@ inline Four power_of_two(Four n) {
 }
 inline float sum(Four a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 
+// To be called before other threads read what was streamed.
+inline void end_stream() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
 // Adds the sums of four vectors to `count` of the four places at `sums`.
 template <typename Vector>
 inline void add_sums(const Vector (&of)[4], float* sums, int count) {
@@ -135,6 +144,8 @@ struct Eight {
   static Eight load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Eight all(float value) { return {_mm256_set1_ps(value)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
+  // Past the cache, to an aligned address.
+  void stream(float* p) const { _mm256_stream_ps(p, v); }
 };
 
 inline Eight operator+(Eight a, Eight b) { return {_mm256_add_ps(a.v, b.v)}; }
@@ -207,6 +218,7 @@ struct Sixteen {
   static Sixteen load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Sixteen all(float value) { return {_mm512_set1_ps(value)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void stream(float* p) const { _mm512_stream_ps(p, v); }
 };
 
 inline Sixteen operator+(Sixteen a, Sixteen b) {
