@@ -1,0 +1,474 @@
+"""Sequences, connections and weights for tests, and what must come of them.
+
+The reference is dense NumPy in double precision, with a backward pass written
+by hand that shares nothing with the kernels.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import library
+from keras_sparse_rnn.engine import recurrence
+
+KINDS = {
+    "lstm": compressed.LSTM,
+    "gru_reset_after": compressed.GRU_RESET_AFTER,
+    "gru_reset_before": compressed.GRU_RESET_BEFORE,
+    "simple_rnn_tanh": compressed.SIMPLE_RNN_TANH,
+    "simple_rnn_relu": compressed.SIMPLE_RNN_RELU,
+}
+_ROUNDING = 2.0**-24
+MASK_PATTERNS = ("random", "empty rows", "one connection", "full rows")
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A call of the kernels and the gradients of what it returns.
+
+    Attributes:
+        kernel_mask: Boolean array.
+        recurrent_mask: Boolean array.
+        connections: `compressed.Connections` of both masks.
+        arguments: `recurrence.Arguments`.
+        outputs_gradient: `float32` array like the outputs, or `None`.
+        state_gradients: List of `float32` arrays like the states.
+    """
+
+    kernel_mask: np.ndarray
+    recurrent_mask: np.ndarray
+    connections: compressed.Connections
+    arguments: recurrence.Arguments
+    outputs_gradient: np.ndarray | None
+    state_gradients: list
+
+    @property
+    def kind(self):
+        return self.connections.kind
+
+
+def draw_mask(rng, rows, gates, units, density, pattern="random", tied=False):
+    """A boolean array of shape `(rows, gates * units)`.
+
+    Args:
+        rng: NumPy generator.
+        rows: Integer.
+        gates: Integer.
+        units: Integer.
+        density: Float, the share of ones before the pattern applies.
+        pattern: String, one of `MASK_PATTERNS`.
+        tied: Boolean, whether all gates are to have the same connections.
+    """
+    shape = (rows, 1 if tied else gates, units)
+    mask = rng.random(shape) < density
+    if pattern == "empty rows":
+        mask[rng.random(rows) < 0.5] = False
+        mask[:, :, rng.random(units) < 0.5] = False
+    elif pattern == "full rows":
+        mask[rng.random(rows) < 0.2] = True
+        mask[:, :, rng.random(units) < 0.2] = True
+    elif pattern == "one connection":
+        mask[:] = False
+        mask[tuple(rng.integers(shape))] = True
+    return np.broadcast_to(mask, (rows, gates, units)).reshape(rows, -1).copy()
+
+
+def example(
+    kind,
+    batch=5,
+    steps=4,
+    inputs=7,
+    units=9,
+    density=0.3,
+    patterns=("random", "random"),
+    tied=False,
+    counted=False,
+    input_copies=0,
+    state_copies=0,
+    biased=True,
+    with_outputs=True,
+    seed=0,
+):
+    """An `Example` with random content.
+
+    Args:
+        kind: `compressed.CellKind`.
+        batch: Integer.
+        steps: Integer.
+        inputs: Integer.
+        units: Integer.
+        density: Float.
+        patterns: Tuple of two of `MASK_PATTERNS`, for both masks.
+        tied: Boolean, whether all gates have the same connections.
+        counted: Boolean, whether some time steps do not count.
+        input_copies: Integer, dropout masks of the inputs; 0 for none.
+        state_copies: Integer, dropout masks of the state; 0 for none.
+        biased: Boolean.
+        with_outputs: Boolean, whether the outputs have a gradient.
+        seed: Integer.
+    """
+    rng = np.random.default_rng(seed)
+    gates = kind.gates
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    def dropout(copies, width):
+        if not copies:
+            return None
+        kept = rng.random((copies, batch, width)) < 0.7
+        return (kept / 0.7).astype(np.float32)
+
+    masks = [
+        draw_mask(rng, rows, gates, units, density, pattern, tied)
+        for rows, pattern in zip((inputs, units), patterns, strict=True)
+    ]
+    # So that sums neither vanish nor grow with the number of connections.
+    counts = np.maximum(1, sum(mask.sum(axis=0) for mask in masks))
+    kernel, recurrent_kernel = (
+        (normal(*mask.shape) * mask / np.sqrt(counts)).astype(np.float32)
+        for mask in masks
+    )
+    parts = (2,) if kind is compressed.GRU_RESET_AFTER else ()
+    states = kind.states
+    arguments = recurrence.Arguments(
+        normal(batch, steps, inputs),
+        kernel,
+        recurrent_kernel,
+        normal(*parts, gates * units) / 2 if biased else None,
+        [normal(batch, units) for _ in range(states)],
+        rng.random((batch, steps)) < 0.7 if counted else None,
+        dropout(input_copies, inputs),
+        dropout(state_copies, units),
+    )
+    return Example(
+        *masks,
+        compressed.compress(
+            kind, *masks, max(1, input_copies), max(1, state_copies)
+        ),
+        arguments,
+        normal(batch, steps, units) if with_outputs else None,
+        [normal(batch, units) for _ in range(states)],
+    )
+
+
+def run(example, wants_outputs=True, **settings):
+    """What the kernels make of an example.
+
+    Args:
+        example: `Example`.
+        wants_outputs: Boolean. Defaults to `True`.
+        **settings: Of `recurrence.Settings`.
+
+    Returns:
+        Dict of arrays: outputs, final states, and all gradients.
+    """
+    settings = recurrence.Settings("a layer", **settings)
+    results = recurrence.forward(
+        settings, example.connections, example.arguments, True, wants_outputs
+    )
+    gradients = recurrence.backward(
+        settings,
+        example.connections,
+        example.arguments,
+        results.kept,
+        example.outputs_gradient,
+        example.state_gradients,
+    )
+    return _named(
+        results.outputs,
+        results.states,
+        {
+            name: getattr(gradients, name)
+            for name in ("sequences", "kernel", "recurrent_kernel", "bias")
+        },
+        gradients.states,
+    )
+
+
+def run_everywhere(example, **settings):
+    """Yields, with the name of each instruction set, what its kernels make."""
+    before = library.instruction_set()
+    try:
+        for name in library.instruction_sets():
+            library.use_instruction_set(name)
+            yield name, run(example, **settings)
+    finally:
+        library.use_instruction_set(before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What must come out.
+
+    Attributes:
+        arrays: Dict like that of `run()`, in double precision.
+        terms: Dict, for the gradients of weights and biases the largest sum of
+            the absolute values of what is added up to one of them.
+    """
+
+    arrays: dict
+    terms: dict
+
+
+def reference(example, go_backwards=False, seen=None):
+    """What must come out, in double precision.
+
+    Args:
+        example: `Example`.
+        go_backwards: Boolean. Defaults to `False`.
+        seen: Dict, of `run()`. Which side of 0 a sum is on that single
+            precision cannot tell from 0 is taken from it. Defaults to `None`.
+
+    Returns:
+        `Expected`.
+    """
+    return _Reference(example, go_backwards, seen).run()
+
+
+def errors(found, expected):
+    """For each array the largest difference relative to the largest value.
+
+    Where thousands of terms cancel, as they may in the gradient of a lone
+    weight, no sum in single precision is near to so small a rest: there the
+    error of rounding the terms is what counts as 1e-5.
+    """
+    assert found.keys() == expected.arrays.keys()
+    result = {}
+    for name, right in expected.arrays.items():
+        assert found[name].shape == right.shape, name
+        assert found[name].dtype == np.float32, name
+        difference = np.abs(found[name] - right).max(initial=0)
+        size = np.abs(right).max(initial=0)
+        size = max(size, expected.terms.get(name, 0) * _ROUNDING / 1e-5)
+        result[name] = difference / size if size else difference
+    return result
+
+
+def assert_close(found, expected, limit=1e-5, of=""):
+    """Every array within `limit` times its largest value, and finite."""
+    for name, error in errors(found, expected).items():
+        assert error <= limit, f"{of} {name}: {error}"
+
+
+def assert_same(found, expected, of=""):
+    """Every array the same, bit for bit."""
+    assert found.keys() == expected.keys()
+    for name, right in expected.items():
+        assert found[name].tobytes() == right.tobytes(), f"{of} {name}"
+
+
+def _named(outputs, states, gradients, state_gradients):
+    named = {f"state {i}": each for i, each in enumerate(states)}
+    named |= {f"gradient of {name}": each for name, each in gradients.items()}
+    named |= {
+        f"gradient of state {i}": each for i, each in enumerate(state_gradients)
+    }
+    named["outputs"] = outputs
+    return {name: each for name, each in named.items() if each is not None}
+
+
+def _sigmoid(x):
+    return 0.5 * (1 + np.tanh(x / 2))
+
+
+class _Reference:
+    def __init__(self, example, go_backwards, seen):
+        given = example.arguments
+        self.example, self.kind, self.given = example, example.kind, given
+        self.seen = seen
+        self.batch, self.steps, self.inputs = given.sequences.shape
+        self.units = len(given.recurrent_kernel)
+        self.times = range(self.steps)[:: -1 if go_backwards else 1]
+        shape = (-1, self.kind.gates, self.units)
+        self.kernel, self.recurrent_kernel = (
+            np.swapaxes(np.float64(each).reshape(shape), 0, 1)
+            for each in (given.kernel, given.recurrent_kernel)
+        )
+        # Of inputs and state apart.
+        self.bias = np.zeros((2, self.kind.gates, self.units))
+        if given.bias is not None:
+            parts = np.float64(given.bias).reshape(shape)
+            self.bias[: len(parts)] = parts
+
+    def run(self):
+        state = [np.float64(each) for each in self.given.states]
+        tape, outputs = [], []
+        for step in range(self.steps):
+            state, kept = self.forward(step, state)
+            tape.append(kept)
+            outputs.append(state[0])
+        outputs = np.stack(outputs, axis=1)
+        self.d_sequences = np.zeros(self.given.sequences.shape)
+        self.d_kernel = np.zeros(self.kernel.shape)
+        self.d_recurrent = np.zeros(self.recurrent_kernel.shape)
+        self.d_bias = np.zeros(self.bias.shape)
+        self.bias_terms = 0
+        self.squares = {}
+        d_state = [np.float64(each) for each in self.example.state_gradients]
+        for step in reversed(range(self.steps)):
+            if self.example.outputs_gradient is not None:
+                d_state[0] = d_state[0] + self.example.outputs_gradient[:, step]
+            d_state = self.backward(step, tape[step], d_state)
+        masks = self.example.kernel_mask, self.example.recurrent_mask
+        d_kernel, d_recurrent = (
+            np.swapaxes(each, 0, 1).reshape(mask.shape) * mask
+            for each, mask in zip(
+                (self.d_kernel, self.d_recurrent), masks, strict=True
+            )
+        )
+        gradients = {
+            "sequences": self.d_sequences,
+            "kernel": d_kernel,
+            "recurrent_kernel": d_recurrent,
+            "bias": None,
+        }
+        if self.given.bias is not None:
+            parts = self.given.bias.size // self.d_bias[0].size
+            gradients["bias"] = self.d_bias[:parts].reshape(
+                self.given.bias.shape
+            )
+        return Expected(
+            _named(outputs, state, gradients, d_state),
+            {"gradient of bias": self.bias_terms.max()}
+            | {
+                f"gradient of {name}": max(
+                    np.sqrt(a.max() * b.max()) for a, b in gates.values()
+                )
+                for name, gates in self.squares.items()
+            },
+        )
+
+    def add_terms(self, name, gate, source, gradients):
+        # Sums of products are at most the root of the product of sums of
+        # squares, which takes no matrix product to know.
+        gates = self.squares.setdefault(name, {})
+        known = gates.get(gate, (0, 0))
+        gates[gate] = tuple(
+            each + np.einsum("bi,bi->i", more, more)
+            for each, more in zip(known, (source, gradients[gate]), strict=True)
+        )
+
+    @staticmethod
+    def dropped(mask, x):
+        """What each gate sees: a list of one array, or of one a gate."""
+        return [x] if mask is None else list(np.float64(mask) * x)
+
+    def forward(self, step, state):
+        time, hidden = self.times[step], state[0]
+        sees_input = self.dropped(
+            self.given.input_dropout, np.float64(self.given.sequences[:, time])
+        )
+        sees_state = self.dropped(self.given.recurrent_dropout, hidden)
+        kept = {"in": sees_input, "state": sees_state, "before": state}
+        from_input = [
+            sees_input[gate % len(sees_input)] @ self.kernel[gate]
+            + self.bias[0, gate]
+            for gate in range(self.kind.gates)
+        ]
+        from_state = [
+            sees_state[gate % len(sees_state)] @ self.recurrent_kernel[gate]
+            + self.bias[1, gate]
+            for gate in range(self.kind.gates)
+        ]
+        sums = [a + b for a, b in zip(from_input, from_state, strict=True)]
+        if self.kind is compressed.LSTM:
+            i, f, o = (_sigmoid(sums[gate]) for gate in (0, 1, 3))
+            g = np.tanh(sums[2])
+            carry = f * state[1] + i * g
+            kept["gates"] = i, f, g, o, np.tanh(carry)
+            after = [o * np.tanh(carry), carry]
+        elif self.kind.gates == 3:
+            z, r = _sigmoid(sums[0]), _sigmoid(sums[1])
+            if self.kind.resets_before:
+                kept["reset"] = r * sees_state[2 % len(sees_state)]
+                recurrent = kept["reset"] @ self.recurrent_kernel[2]
+                # This cell has no bias of the state.
+                candidate = np.tanh(from_input[2] + recurrent)
+            else:
+                kept["recurrent"] = from_state[2]
+                candidate = np.tanh(from_input[2] + r * from_state[2])
+            kept["gates"] = z, r, candidate
+            after = [z * hidden + (1 - z) * candidate]
+        elif self.kind is compressed.SIMPLE_RNN_TANH:
+            after = [np.tanh(sums[0])]
+            kept["slope"] = 1 - after[0] ** 2
+        else:
+            after = [np.maximum(sums[0], 0)]
+            kept["slope"] = np.float64(sums[0] > 0)
+            if self.seen is not None:
+                kept["slope"] = np.where(
+                    np.abs(sums[0]) < 1e-5,
+                    self.seen["outputs"][:, step] > 0,
+                    kept["slope"],
+                )
+        if self.given.counts is not None:
+            counts = kept["counts"] = self.given.counts[:, time][:, None]
+            after = [
+                np.where(counts, new, old)
+                for new, old in zip(after, state, strict=True)
+            ]
+        return after, kept
+
+    def backward(self, step, kept, d_after):
+        counts = kept.get("counts", True)
+        gradient = np.where(counts, d_after[0], 0)
+        d_before = [np.where(counts, 0, each) for each in d_after]
+        d_sums = np.zeros((self.kind.gates, self.batch, self.units))
+        # Where they differ: what flows to sums of the state, and of which
+        # array that sum's product is.
+        d_state_sums = d_sums
+        sees = [
+            kept["state"][gate % len(kept["state"])]
+            for gate in range(self.kind.gates)
+        ]
+        if self.kind is compressed.LSTM:
+            i, f, g, o, squashed = kept["gates"]
+            carry = np.where(counts, d_after[1], 0)
+            carry = carry + gradient * o * (1 - squashed**2)
+            d_before[1] = d_before[1] + carry * f
+            d_sums[0] = carry * g * i * (1 - i)
+            d_sums[1] = carry * kept["before"][1] * f * (1 - f)
+            d_sums[2] = carry * i * (1 - g**2)
+            d_sums[3] = gradient * squashed * o * (1 - o)
+        elif self.kind.gates == 3:
+            z, r, candidate = kept["gates"]
+            hidden = kept["before"][0]
+            d_before[0] = d_before[0] + gradient * z
+            d_sums[0] = gradient * (hidden - candidate) * z * (1 - z)
+            d_sums[2] = gradient * (1 - z) * (1 - candidate**2)
+            if self.kind.resets_before:
+                to_reset = d_sums[2] @ self.recurrent_kernel[2].T
+                d_sums[1] = to_reset * sees[2] * r * (1 - r)
+            else:
+                d_sums[1] = d_sums[2] * kept["recurrent"] * r * (1 - r)
+                d_state_sums = d_sums.copy()
+                d_state_sums[2] *= r
+        else:
+            d_sums[0] = gradient * kept["slope"]
+
+        self.d_bias[0] += d_sums.sum(axis=1)
+        self.d_bias[1] += d_state_sums.sum(axis=1)
+        self.bias_terms = self.bias_terms + np.abs(d_sums).sum(axis=1)
+        time = self.times[step]
+        for gate in range(self.kind.gates):
+            copy = gate % len(kept["in"])
+            to_input = d_sums[gate] @ self.kernel[gate].T
+            if self.given.input_dropout is not None:
+                to_input = to_input * self.given.input_dropout[copy]
+            self.d_sequences[:, time] += to_input
+            self.d_kernel[gate] += kept["in"][copy].T @ d_sums[gate]
+            self.add_terms("kernel", gate, kept["in"][copy], d_sums)
+
+            to_state = d_state_sums[gate] @ self.recurrent_kernel[gate].T
+            source = sees[gate]
+            if "reset" in kept and gate == 2:
+                to_state, source = to_state * kept["gates"][1], kept["reset"]
+            self.d_recurrent[gate] += source.T @ d_state_sums[gate]
+            self.add_terms("recurrent_kernel", gate, source, d_state_sums)
+            if self.given.recurrent_dropout is not None:
+                copy = gate % len(kept["state"])
+                to_state = to_state * self.given.recurrent_dropout[copy]
+            d_before[0] = d_before[0] + to_state
+        return d_before
