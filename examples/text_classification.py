@@ -173,6 +173,12 @@ flags.DEFINE_float(
     f"Erdős–Rényi level of sparsity. {by_dataset('epsilon')}",
     lower_bound=1e-3,
 )
+flags.DEFINE_enum(
+    "engine",
+    "auto",
+    ["auto", "masked", "native"],
+    "What computes the sparse recurrent layer.",
+)
 flags.DEFINE_integer("epochs", None, by_dataset("epochs"), lower_bound=1)
 flags.DEFINE_bool(
     "compare_dense", False, "Train the dense model too, on the same batches."
@@ -330,7 +336,9 @@ def build_model(kind, vocabulary_size, classes):
             ksr.SparseEmbedding(
                 vocabulary_size, FLAGS.embedding_dim, epsilon=FLAGS.epsilon
             ),
-            sparse_layer(FLAGS.units, epsilon=FLAGS.epsilon),
+            sparse_layer(
+                FLAGS.units, epsilon=FLAGS.epsilon, engine=FLAGS.engine
+            ),
         ]
     else:
         hidden = [
