@@ -1,7 +1,7 @@
 """Packaging of keras_sparse_rnn, and the build of its native kernels."""
 
 import pathlib
-import platform
+import runpy
 import sys
 
 import setuptools
@@ -11,39 +11,14 @@ from setuptools.command.build_ext import build_ext
 HERE = pathlib.Path(__file__).parent
 
 
-def version():
-    namespace = {}
-    exec((HERE / "keras_sparse_rnn" / "version.py").read_text(), namespace)
-    return namespace["__version__"]
+def constants(path):
+    """Those of a file that cannot be imported while the package is built."""
+    return runpy.run_path(str(HERE / path))
 
 
 KERNELS = "keras_sparse_rnn/engine/kernels"
-ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
-FLAGS = [
-    "-std=c++17",
-    "-O3",
-    "-g0",
-    "-fvisibility=hidden",
-    # The same sums on every machine and however work is shared.
-    "-ffp-contract=off",
-    "-fno-math-errno",
-    *(["-DKSR_X86"] if ON_X86 else []),
-]
-# Which kernels run is chosen on the machine that runs them: no file but these
-# may use instructions that not every machine has.
-FLAGS_OF_FILE = {"interface.cpp": ["-fvisibility=default"]}
-if ON_X86:
-    FLAGS_OF_FILE |= {
-        "for_avx2.cpp": ["-mavx2", "-mfma"],
-        "for_avx512.cpp": [
-            *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"),
-            *("-mavx2", "-mfma"),
-            # GCC 12 takes its own intrinsics for uninitialized.
-            "-Wno-maybe-uninitialized",
-        ],
-    }
-
-
+FLAGS = constants("kernel_flags.py")["FLAGS"]
+FLAGS_OF_FILE = constants("kernel_flags.py")["FLAGS_OF_FILE"]
 SOURCES = (HERE / KERNELS).glob("*.cpp")
 HEADERS = (HERE / KERNELS).glob("*.h")
 
@@ -99,7 +74,7 @@ EXTRAS["test"] = [
 
 setuptools.setup(
     name="keras_sparse_rnn",
-    version=version(),
+    version=constants("keras_sparse_rnn/version.py")["__version__"],
     description="Sparse recurrent networks for Keras 3, trained from scratch",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
