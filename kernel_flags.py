@@ -1,4 +1,4 @@
-"""How the native kernels are compiled: for `setup.py`, and for tests of them."""
+"""How the native kernels are compiled: for `setup.py` and for their tests."""
 
 import platform
 

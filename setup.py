@@ -39,17 +39,26 @@ class BuildKernels(build_ext):
                 extra_postargs=[*FLAGS, *own],
                 depends=ext.depends,
             )
-        static = ["-static-libstdc++", "-static-libgcc"]
         self.compiler.link_shared_object(
             objects,
             self.get_ext_fullpath(ext.name),
             extra_postargs=[
                 "-pthread",
-                # So that an older C++ library on another machine will do.
-                *(static if sys.platform == "linux" else []),
+                *(self.linux_flags() if sys.platform == "linux" else []),
             ],
             target_lang="c++",
         )
+
+    def linux_flags(self):
+        exported = pathlib.Path(self.build_temp) / "exported.map"
+        exported.write_text("{ global: ksr_*; local: *; };")
+        return [
+            # So that an older C++ library on another machine will do,
+            "-static-libstdc++",
+            "-static-libgcc",
+            # and this one's functions are not taken for another library's.
+            f"-Wl,--version-script={exported}",
+        ]
 
 
 class WheelForEveryPython(bdist_wheel):
