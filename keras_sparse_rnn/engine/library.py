@@ -110,9 +110,10 @@ class Sizes(ctypes.Structure):
     ]
 
 
+BAD_CONNECTIONS = 2
 _REASONS = {
     1: "sizes that do not fit together",
-    2: "connections that are out of range or not in order",
+    BAD_CONNECTIONS: "connections that are out of range or not in order",
     3: "weights that are not finite numbers",
     4: "an instruction set that this machine does not have",
 }

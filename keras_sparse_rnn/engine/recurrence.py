@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
+from keras_sparse_rnn.engine.compressed import PADDING
 from keras_sparse_rnn.engine.compressed import bias_gradient
 from keras_sparse_rnn.engine.compressed import row_bias
 
@@ -190,11 +191,42 @@ def check_connections(settings, connections):
     Raises:
         NativeKernelsError: If it is.
     """
+    # The kernels cannot see how long an array is.
+    if not _lists_fit(connections):
+        library.check(library.BAD_CONNECTIONS, settings.owner)
     filled = _Fields(settings, connections)
     filled.fields.batch = filled.fields.steps = 1
     library.check(
         library.load().ksr_check_connections(ctypes.byref(filled.fields)),
         settings.owner,
+    )
+
+
+def _lists_fit(connections):
+    """Whether all lists are as long as the kernels take them to be."""
+    each = connections.kind.gates if connections.tied else 1
+    count = len(connections.places) // each
+    lengths = [
+        (connections.places, count * each),
+        (connections.turned, count * each),
+    ]
+    for lists, is_ordered in (
+        (connections.rows, not connections.tied),
+        (connections.features, True),
+    ):
+        sums = len(lists.starts) - 1
+        lengths += [
+            (lists.starts, sums + 1),
+            (lists.sources, count + PADDING),
+            (lists.order, sums if is_ordered else 0),
+        ]
+    return all(
+        array.shape == (length,)
+        and array.dtype == np.int32
+        and array.flags.c_contiguous
+        for array, length in lengths
+    ) and (
+        connections.rows.starts[-1] == connections.features.starts[-1] == count
     )
 
 
