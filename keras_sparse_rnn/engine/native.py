@@ -124,7 +124,9 @@ class NativeRecurrence:
                 wants_outputs=wants_outputs,
             )
 
-            def gradient(*upstream):
+            @tf.custom_gradient
+            def backward(*differentiable):
+                upstream = differentiable[len(given) + len(states) :]
                 results = on_arrays(
                     self._backward,
                     gradient_types,
@@ -137,7 +139,11 @@ class NativeRecurrence:
                     results, (*given, *states), strict=True
                 ):
                     tensor.set_shape(like.shape)
-                return results
+                return results, lambda *_: self._refused(differentiable)
+
+            def gradient(*upstream):
+                # All that it depends on is given to it, for the tapes around.
+                return backward(*given, *states, *upstream)
 
             return results, gradient
 
@@ -201,6 +207,25 @@ class NativeRecurrence:
         masks = given.pop("kernel_mask"), given.pop("recurrent_mask")
         given.setdefault("bias", None)
         return recurrence.Arguments(states=arrays[count:], **given), masks
+
+    def _refused(self, tensors):
+        """Gradients of gradients: an error, but only if they are computed.
+
+        TensorFlow would take them for 0. It may build them for nothing, where
+        a compiled function is called under a persistent tape.
+        """
+        import tensorflow as tf
+
+        def refuse(*_):
+            raise NotImplementedError(
+                f"{self.settings.owner} has no gradients of gradients on the "
+                "native engine. Use engine='masked'. "
+                "Received: a gradient of its gradient"
+            )
+
+        return tf.numpy_function(
+            refuse, tensors, [tf.float32] * len(tensors), stateful=False
+        )
 
     def _connections(self, arguments, masks):
         copies = [

@@ -54,10 +54,16 @@ class NativeLoop:
             mask = tf.cast(mask, "bool")
             if len(mask.shape) == 3:
                 mask = mask[:, :, 0]
+        # Keras casts floats alone, and its matrix products all the rest.
+        sequences = tf.cast(sequences, cell.compute_dtype)
         dropout = recurrent_dropout = None
-        if training and cell.dropout:
+        if training and _drops(cell, cell.dropout):
             dropout = _stacked(cell.get_dropout_mask(sequences[:, 0, :]))
-        if training and cell.recurrent_dropout and _drops_states(cell):
+        if (
+            training
+            and _drops(cell, cell.recurrent_dropout)
+            and _drops_states(cell)
+        ):
             recurrent_dropout = _stacked(
                 cell.get_recurrent_dropout_mask(initial_state[0])
             )
@@ -115,6 +121,11 @@ def _stacked(dropout):
     import tensorflow as tf
 
     return tf.stack(dropout if isinstance(dropout, list) else [dropout])
+
+
+def _drops(cell, rate):
+    """Whether the cell knows dropout of a rate: with gates it ignores 1."""
+    return rate > 0 and (rate < 1 or not hasattr(cell, "implementation"))
 
 
 def _drops_states(cell):
