@@ -1,20 +1,23 @@
 """Trains on two logical CPU devices and writes what each replica holds.
 
-Called with a folder, into which it writes `replicas.npz`: for each variable an
-array whose first axes are the batch before which it was read and the replica;
-and `losses.json`, with the losses of the first epoch on two replicas and on
-one.
+Called with a folder and an engine. Into the folder it writes `replicas.npz`,
+for each variable an array whose first axes are the batch before which it was
+read and the replica; `losses.json`, with the losses of the first epoch on two
+replicas and on one; and `meetings.json`, how many native calls ran while
+another one did, and how many did not.
 """
 
 import json
 import pathlib
 import sys
+import threading
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.engine import recurrence
 from tests.callbacks import tiny
 
 
@@ -47,7 +50,27 @@ class Replicas(keras.callbacks.Callback):
         self.read.setdefault(name, []).append(values)
 
 
-def main(folder):
+class Meetings:
+    """Lets native calls begin only two at a time, or notes that none came."""
+
+    def __init__(self, forward):
+        self.forward = forward
+        self.barrier = threading.Barrier(2)
+        self.met, self.missed = 0, 0
+
+    def __call__(self, *args):
+        try:
+            # Once broken it keeps no call waiting any more.
+            self.barrier.wait(timeout=60)
+            self.met += 1
+        except threading.BrokenBarrierError:
+            self.missed += 1
+        return self.forward(*args)
+
+
+def main(folder, engine):
+    # However few cores there are.
+    tf.config.threading.set_inter_op_parallelism_threads(4)
     cpu = tf.config.list_physical_devices("CPU")[0]
     logical = tf.config.LogicalDeviceConfiguration()
     tf.config.set_logical_device_configuration(cpu, [logical, logical])
@@ -57,8 +80,8 @@ def main(folder):
         return keras.optimizers.AdamW(0.01, use_ema=True)
 
     with strategy.scope():
-        mirrored = tiny.text_model(optimizer())
-    single = tiny.text_model(optimizer())
+        mirrored = tiny.text_model(optimizer(), engine=engine)
+    single = tiny.text_model(optimizer(), engine=engine)
     single.set_weights(mirrored.get_weights())
 
     replicas = Replicas(strategy)
@@ -73,6 +96,11 @@ def main(folder):
     losses = [two.history["loss"][0], one.history["loss"][0]]
     (folder / "losses.json").write_text(json.dumps(losses))
 
+    meetings = recurrence.forward = Meetings(recurrence.forward)
+    tiny.fit(mirrored, epochs=1)
+    counts = [meetings.met, meetings.missed]
+    (folder / "meetings.json").write_text(json.dumps(counts))
+
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv[1]), sys.argv[2])

@@ -101,7 +101,7 @@ class Journal(keras.callbacks.Callback):
         return ksr.sparse_weights(self.model)[0]
 
 
-def make_model(optimizer, dropout, stateful):
+def make_model(optimizer, dropout, stateful, engine):
     embedding = ksr.SparseEmbedding(12, 8, sparsity=0.5)
     lstm = ksr.SparseLSTM(
         6,
@@ -109,6 +109,7 @@ def make_model(optimizer, dropout, stateful):
         dropout=dropout,
         recurrent_dropout=dropout,
         stateful=stateful,
+        engine=engine,
     )
     layers = [keras.Input((5,), batch_size=BATCH, dtype="int32"), embedding]
     layers += [lstm, keras.layers.Dropout(dropout), keras.layers.Dense(1)]
@@ -125,6 +126,7 @@ def train(
     dropout=0.0,
     stateful=False,
     shuffles=False,
+    engine="masked",
     rewiring=None,
     order="seed set backup kill",
     save_freq="epoch",
@@ -133,7 +135,7 @@ def train(
     """Trains, from the backup if there is one, and writes the final state."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    model = make_model(optimizer, dropout, stateful)
+    model = make_model(optimizer, dropout, stateful, engine)
     rng = np.random.default_rng(5)
     x = rng.integers(0, 12, (BATCH * BATCHES, 5)).astype("int32")
     y = rng.normal(size=(len(x), 1)).astype("float32")

@@ -9,15 +9,24 @@ import sys
 import numpy as np
 import pytest
 
+from keras_sparse_rnn.engine import library
+
 HERE = pathlib.Path(__file__).parent
 BATCHES = 4 * 3 + 4 * 2
 
 
+@pytest.fixture(scope="module", params=["masked", "native"])
+def engine(request):
+    if request.param == "native" and not library.is_available():
+        pytest.skip("The native kernels were not built.")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("mirrored")
     subprocess.run(
-        [sys.executable, str(HERE / "mirrored.py"), str(folder)],
+        [sys.executable, str(HERE / "mirrored.py"), str(folder), engine],
         env={
             **os.environ,
             "PYTHONPATH": str(HERE.parent.parent),
@@ -69,3 +78,9 @@ def test_loss_before_the_first_rewiring_is_that_of_one_replica(folder):
     two, one = json.loads((folder / "losses.json").read_text())
     assert abs(two - one) < 1e-4
     assert one > 0.1
+
+
+def test_native_calls_of_replicas_run_at_the_same_time(folder, engine):
+    met, missed = json.loads((folder / "meetings.json").read_text())
+    # In each of four batches both meet, and never one alone.
+    assert (met, missed) == ((8, 0) if engine == "native" else (0, 0))

@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+from keras_sparse_rnn.engine import library
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -59,6 +61,13 @@ KILLED = {
         [(2, 1, "end")],
     ),
 }
+if library.is_available():
+    SETTINGS["native"] = {**SETTINGS["dropout"], "engine": "native"}
+    KILLED["natively, within an epoch"] = (
+        "native",
+        "seed set backup kill",
+        [(2, 1, "end")],
+    )
 # Backups after so many batches, of four in an epoch, and where it is killed.
 FREQUENT = {
     "within an epoch": ({"save_freq": 3}, (2, 2, "end")),
@@ -142,7 +151,9 @@ def test_killed_and_resumed_ends_as_if_never_killed(folder, name):
     assert len(process) > 2
 
 
-@pytest.mark.parametrize("other", ["set", "stateful", "steps"])
+@pytest.mark.parametrize(
+    "other", sorted(SETTINGS.keys() - {"dropout", "accumulation"})
+)
 def test_settings_make_a_difference(folder, other):
     # Else the tests above would show nothing about them.
     first = np.load(folder / "whole dropout.npz")["0 embeddings"]

@@ -17,7 +17,13 @@ def tokens(samples=32):
     return x, rng.normal(size=(samples, 1)).astype("float32")
 
 
-def text_model(optimizer="adam", with_input=True, dropout=0.0, **compile_args):
+def text_model(
+    optimizer="adam",
+    with_input=True,
+    dropout=0.0,
+    engine="masked",
+    **compile_args,
+):
     """Embedding, LSTM and a dense layer, compiled."""
     layers = [
         ksr.SparseEmbedding(VOCABULARY, 8, sparsity=0.5, topology_seed=1),
@@ -27,6 +33,7 @@ def text_model(optimizer="adam", with_input=True, dropout=0.0, **compile_args):
             topology_seed=2,
             dropout=dropout,
             recurrent_dropout=dropout,
+            engine=engine,
             name="lstm",
         ),
         keras.layers.Dense(1),

@@ -1,0 +1,241 @@
+"""Lists of connections that no kernel may be given, and who stops them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_sparse_rnn.engine import library
+from keras_sparse_rnn.engine import memory
+from keras_sparse_rnn.engine import native
+from keras_sparse_rnn.engine import recurrence
+from tests.engine import sequences
+from tests.engine.sequences import KINDS
+
+pytestmark = pytest.mark.skipif(
+    not library.is_available(), reason="The native kernels were not built."
+)
+SETTINGS = recurrence.Settings("a layer")
+# Cells, and whether their gates share connections.
+CELLS = {
+    **{name: (kind, False) for name, kind in KINDS.items()},
+    **{
+        f"{name}, tied": (kind, True)
+        for name, kind in KINDS.items()
+        if kind.can_be_tied
+    },
+}
+
+
+def connections_of(cell):
+    kind, tied = CELLS[cell]
+    drawn = sequences.example(kind, inputs=20, units=21, density=0.8, tied=tied)
+    assert drawn.connections.tied == tied
+    return drawn.connections
+
+
+def changed(field, change):
+    """Changes a copy of one field of lists in place."""
+
+    def spoil(lists):
+        array = getattr(lists, field).copy()
+        change(array, lists)
+        return dataclasses.replace(lists, **{field: array})
+
+    return spoil
+
+
+def replaced(field, change):
+    """Puts another array in the place of a field of lists."""
+
+    def spoil(lists):
+        return dataclasses.replace(lists, **{field: change(lists)})
+
+    return spoil
+
+
+def put(index, value):
+    def change(array, _):
+        array[index] = value
+
+    return change
+
+
+def swap(first, second):
+    def change(array, _):
+        array[[first, second]] = array[[second, first]]
+
+    return change
+
+
+def twice(array, lists):
+    first = pair_of(lists)
+    array[first + 1] = array[first]
+
+
+def unsorted(array, lists):
+    first = pair_of(lists)
+    array[[first, first + 1]] = array[[first + 1, first]]
+
+
+def pair_of(lists):
+    """Where the first result with two connections has its first."""
+    return lists.starts[np.flatnonzero(np.diff(lists.starts) > 1)[0]]
+
+
+SPOILS = {
+    "a source below 0": changed("sources", put(0, -1)),
+    "a source out of range": changed("sources", put(3, 1000)),
+    "a source that is far out": changed("sources", put(3, 2**31 - 1)),
+    "a source twice": changed("sources", twice),
+    "sources not in order": changed("sources", unsorted),
+    "padding that is not 0": changed("sources", put(-1, 1)),
+    "a start after 0": changed("starts", put(0, 1)),
+    "a start below 0": changed("starts", put(1, -1)),
+    "starts that go back": changed("starts", put(2, 0)),
+    "starts beyond the end": changed("starts", put(-1, 10**6)),
+    "too few starts": replaced("starts", lambda lists: lists.starts[:-1]),
+    "no padding": replaced("sources", lambda lists: lists.sources[:-16]),
+    "sources of int64": replaced(
+        "sources", lambda lists: lists.sources.astype(np.int64)
+    ),
+    "starts with gaps": replaced(
+        "starts", lambda lists: np.repeat(lists.starts, 2)[::2]
+    ),
+}
+ORDER_SPOILS = {
+    "a result twice": changed("order", put(1, 0)),
+    "a result below 0": changed("order", put(0, -1)),
+    "a result out of range": changed("order", put(0, 1000)),
+    "a result of another group": changed("order", swap(0, -1)),
+    "too few results": replaced("order", lambda lists: lists.order[:-1]),
+}
+
+
+def spoiled():
+    """All cells with all that can be wrong."""
+    for cell, (_, tied) in CELLS.items():
+        for field in ("rows", "features"):
+            # Without an order in the tied lists of rows, none can be wrong.
+            spoils = {**SPOILS, **ORDER_SPOILS}
+            if tied and field == "rows":
+                spoils = SPOILS
+            for name, spoil in spoils.items():
+                yield pytest.param(
+                    cell, field, spoil, id=f"{cell}, {field}, {name}"
+                )
+
+
+@pytest.fixture
+def no_kernel_runs(monkeypatch):
+    """Nothing but the check may be called with what is not checked."""
+
+    class OnlyTheCheck:
+        def __getattr__(self, name):
+            assert name in ("ksr_check_connections", "ksr_checksum"), name
+            return getattr(loaded, name)
+
+    loaded = library.load()
+    monkeypatch.setattr(library, "load", OnlyTheCheck)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_good_connections_pass(cell):
+    recurrence.check_connections(SETTINGS, connections_of(cell))
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+@pytest.mark.parametrize(("cell", "field", "spoil"), [*spoiled()])
+def test_bad_connections_are_refused_before_a_kernel_runs(cell, field, spoil):
+    connections = connections_of(cell)
+    bad = dataclasses.replace(
+        connections, **{field: spoil(getattr(connections, field))}
+    )
+    with pytest.raises(library.NativeKernelsError) as caught:
+        recurrence.check_connections(SETTINGS, bad)
+    assert "a layer: the native engine was given connections" in str(
+        caught.value
+    )
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+@pytest.mark.parametrize("field", ["places", "turned"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda x: x[:-4], lambda x: x.astype(np.int64), lambda x: x[::-1]],
+    ids=["too short", "int64", "with gaps"],
+)
+def test_places_of_weights_that_do_not_fit_are_refused(field, change):
+    connections = connections_of("lstm")
+    bad = dataclasses.replace(
+        connections, **{field: change(getattr(connections, field))}
+    )
+    with pytest.raises(library.NativeKernelsError, match="connections"):
+        recurrence.check_connections(SETTINGS, bad)
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+def test_connections_of_another_cell_are_refused():
+    connections = connections_of("lstm")
+    bad = dataclasses.replace(connections, kind=KINDS["simple_rnn_tanh"])
+    with pytest.raises(library.NativeKernelsError, match="connections"):
+        recurrence.check_connections(SETTINGS, bad)
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+def test_sizes_that_do_not_fit_together_are_refused():
+    connections = connections_of("lstm, tied")
+    bad = dataclasses.replace(connections, input_copies=4)
+    with pytest.raises(library.NativeKernelsError, match="sizes"):
+        recurrence.check_connections(SETTINGS, bad)
+
+
+def inputs_of(drawn):
+    given = drawn.arguments
+    return native.Inputs(
+        given.sequences,
+        given.kernel,
+        given.recurrent_kernel,
+        given.bias,
+        given.states,
+        drawn.kernel_mask,
+        drawn.recurrent_mask,
+    )
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+def test_a_layers_connections_are_checked_before_they_are_used(monkeypatch):
+    drawn = sequences.example(KINDS["lstm"], density=0.8)
+    spoil = SPOILS["a source out of range"]
+
+    def compress(*_):
+        rows = spoil(drawn.connections.rows)
+        return dataclasses.replace(drawn.connections, rows=rows)
+
+    monkeypatch.setattr(native, "compress", compress)
+    layer = native.NativeRecurrence(KINDS["lstm"], SETTINGS)
+    # Each time: what was refused is not remembered as good.
+    for _ in range(2):
+        with pytest.raises(library.NativeKernelsError, match="out of range"):
+            layer(inputs_of(drawn), wants_outputs=True, training=True)
+
+
+def test_memory_that_a_layer_cannot_have_is_an_error_of_that_call(monkeypatch):
+    drawn = sequences.example(KINDS["lstm"])
+    layer = native.NativeRecurrence(KINDS["lstm"], SETTINGS)
+
+    def outputs():
+        return layer(inputs_of(drawn), wants_outputs=True, training=True)[0]
+
+    expected = outputs().numpy()
+    empty = memory.empty
+
+    def enormous(shape, dtype=np.float32):
+        empty(1 << 50)
+        return empty(shape, dtype)
+
+    with monkeypatch.context() as context:
+        context.setattr(memory, "empty", enormous)
+        with pytest.raises(MemoryError, match="Unable to allocate"):
+            outputs()
+    np.testing.assert_array_equal(outputs(), expected)

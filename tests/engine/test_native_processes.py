@@ -1,0 +1,59 @@
+"""Native calls that are interrupted, and in processes that fork."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_sparse_rnn.engine import library
+
+HERE = pathlib.Path(__file__).parent
+
+pytestmark = pytest.mark.skipif(
+    not library.is_available(), reason="The native kernels were not built."
+)
+
+
+def started(name):
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "native_processes.py"), name],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(HERE.parent.parent),
+            "CUDA_VISIBLE_DEVICES": "-1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("name", ["interrupt_a_call", "interrupt_training"])
+def test_after_an_interrupt_native_calls_work_again(name):
+    with started(name) as process:
+        try:
+            assert process.stdout.readline() == "works\n"
+            # Into the middle of a call, not of what is before it.
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+    assert said.splitlines() == ["interrupted", "works again"]
+    assert process.returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Nothing forks here.")
+def test_a_process_forks_after_native_calls():
+    with started("fork") as process:
+        try:
+            said, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+    assert said.splitlines() == [
+        "works in the child",
+        "works in the parent, 0 from the child",
+    ]
