@@ -284,6 +284,8 @@ def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
     keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
     keep("rewire_rate", np.zeros(1, np.float32))
 
+    # The mask has no value yet where a layer is built while a model is traced.
+    setattr(layer, f"{name}_drawn_connections", int(np.count_nonzero(mask)))
     setattr(layer, f"{name}_was_drawn_full", bool(mask.all()))
 
     arguments["initializer"] = _MaskedInitializer(

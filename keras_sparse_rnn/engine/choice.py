@@ -71,11 +71,16 @@ def machine_against_native():
     return library.missing_reason()
 
 
-def density(weights):
-    """Share of connections among all places of some `SparseWeight`s."""
-    return sum(each.active for each in weights) / sum(
-        each.total for each in weights
-    )
+def drawn_density(cell):
+    """Share of connections among all places of a sparse cell, as it was drawn.
+
+    Unlike the masks, which have no values yet where a layer is built while a
+    model is traced, it is known as soon as the cell is built.
+    """
+    weights = cell.sparse_weights
+    return sum(
+        getattr(cell, f"{each.name}_drawn_connections") for each in weights
+    ) / sum(each.total for each in weights)
 
 
 def may_be_native(layer):
@@ -116,7 +121,7 @@ def choose(layer, owner):
         keras.backend.backend() != "tensorflow"
         or _has_gpu()
         or layer.units < FEWEST_UNITS
-        or density(layer.cell.sparse_weights) > HIGHEST_DENSITY
+        or drawn_density(layer.cell) > HIGHEST_DENSITY
     ):
         return "masked"
     if not library.is_available():

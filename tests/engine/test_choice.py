@@ -1,0 +1,284 @@
+"""Which engine a layer is given, by its size, its settings and the machine."""
+
+import warnings
+
+import keras
+import pytest
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.engine import choice
+from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import library
+from tests.layers.engines import needs_kernels
+
+
+def own_activation(x):
+    """It might compute anything."""
+    return keras.activations.tanh(x)
+
+
+KINDS = {
+    "LSTM": (ksr.SparseLSTM, {}, compressed.LSTM),
+    "GRU": (ksr.SparseGRU, {}, compressed.GRU_RESET_AFTER),
+    "GRU reset before": (
+        ksr.SparseGRU,
+        {"reset_after": False},
+        compressed.GRU_RESET_BEFORE,
+    ),
+    "SimpleRNN": (ksr.SparseSimpleRNN, {}, compressed.SIMPLE_RNN_TANH),
+    "SimpleRNN relu": (
+        ksr.SparseSimpleRNN,
+        {"activation": keras.activations.relu},
+        compressed.SIMPLE_RNN_RELU,
+    ),
+    "LSTM relu": (ksr.SparseLSTM, {"activation": "relu"}, None),
+    "LSTM hard sigmoid": (
+        ksr.SparseLSTM,
+        {"recurrent_activation": "hard_sigmoid"},
+        None,
+    ),
+    "GRU linear": (ksr.SparseGRU, {"activation": None}, None),
+    "GRU tanh gates": (ksr.SparseGRU, {"recurrent_activation": "tanh"}, None),
+    "SimpleRNN sigmoid": (
+        ksr.SparseSimpleRNN,
+        {"activation": "sigmoid"},
+        None,
+    ),
+    "SimpleRNN own function": (
+        ksr.SparseSimpleRNN,
+        {"activation": own_activation},
+        None,
+    ),
+}
+# Why a layer of the right size is masked.
+AGAINST = {
+    "activation": ({"activation": "relu"}, r"activations \['relu', 'sigmoid'"),
+    "gates": (
+        {"recurrent_activation": "hard_sigmoid"},
+        r"activations \['tanh', 'hard_sigmoid'",
+    ),
+    "mixed float16": ({"dtype": "mixed_float16"}, "float32, not mixed_float16"),
+    "mixed bfloat16": (
+        {"dtype": "mixed_bfloat16"},
+        "float32, not mixed_bfloat16",
+    ),
+    "float64": ({"dtype": "float64"}, "float32, not float64"),
+    "cuDNN": ({"use_cudnn": True}, "`use_cudnn=True` asks for cuDNN"),
+}
+against = pytest.mark.parametrize(
+    ("arguments", "reason"), AGAINST.values(), ids=AGAINST
+)
+
+
+@pytest.fixture(autouse=True)
+def _without_gpu(monkeypatch):
+    """The choice is the same where the tests run on a machine with a GPU."""
+    monkeypatch.setattr(choice, "_has_gpu", lambda: False)
+    choice._warn_of_missing_kernels.cache_clear()
+    yield
+    choice._warn_of_missing_kernels.cache_clear()
+
+
+@pytest.fixture
+def _without_kernels(monkeypatch):
+    monkeypatch.setattr(
+        library, "missing_reason", lambda: library.HOW_TO_GET_THEM
+    )
+
+
+def built(engine="auto", units=128, sparsity=0.9, cls=ksr.SparseLSTM, **kwargs):
+    layer = cls(units, sparsity=sparsity, engine=engine, name="mine", **kwargs)
+    layer.build((None, None, 64))
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "expected"), KINDS.values(), ids=KINDS
+)
+def test_the_kernels_of_a_cell(cls, arguments, expected):
+    layer = cls(2, sparsity=0.5, **arguments)
+    assert choice.cell_kind(layer.cell) is expected
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "cls", [ksr.SparseLSTM, ksr.SparseGRU, ksr.SparseSimpleRNN]
+)
+@pytest.mark.parametrize(
+    ("units", "sparsity", "expected"),
+    [
+        (128, 0.9, "native"),
+        (127, 0.9, "masked"),
+        (400, 0.7, "native"),
+        (128, 0.69, "masked"),
+        (128, 0, "masked"),
+    ],
+)
+def test_auto_goes_by_units_and_density(cls, units, sparsity, expected):
+    layer = built(units=units, sparsity=sparsity, cls=cls)
+    assert layer.engine_in_use == expected
+    # Of a masked layer Keras decides, which looks for cuDNN.
+    assert expected == "masked" or not layer.supports_jit
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("of_inputs", "of_state", "expected"),
+    [(0.9, 0.05, "native"), (0.05, 0.9, "masked")],
+)
+def test_density_is_of_both_matrices_together(of_inputs, of_state, expected):
+    layer = ksr.SparseLSTM(
+        128,
+        topology={
+            "kernel": ksr.topology.Uniform(1 - of_inputs),
+            "recurrent_kernel": ksr.topology.Uniform(1 - of_state),
+        },
+    )
+    layer.build((None, None, 20))
+    weights = layer.sparse_weights
+    assert choice.drawn_density(layer.cell) == sum(
+        each.active for each in weights
+    ) / sum(each.total for each in weights)
+    assert layer.engine_in_use == expected
+
+
+@needs_kernels
+@pytest.mark.parametrize("engine", ["masked", "native"])
+@pytest.mark.parametrize(("units", "sparsity"), [(4, 0), (128, 0.9)])
+def test_an_engine_asked_for_is_had_at_any_size(engine, units, sparsity):
+    layer = built(engine, units, sparsity)
+    assert layer.engine_in_use == engine
+
+
+@needs_kernels
+def test_a_gpu_is_not_left_idle_but_by_request(monkeypatch):
+    monkeypatch.setattr(choice, "_has_gpu", lambda: True)
+    assert built().engine_in_use == "masked"
+    assert built("native").engine_in_use == "native"
+
+
+@needs_kernels
+@against
+def test_what_has_no_kernels_is_masked_with_one_warning(arguments, reason):
+    with pytest.warns(UserWarning, match=reason) as caught:
+        layer = built(**arguments)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "SparseLSTM 'mine' runs on the masked engine" in message
+    assert "engine='masked' says so without a warning" in message
+    assert layer.engine_in_use == "masked"
+
+
+@against
+def test_there_is_no_warning_where_the_size_decides(arguments, reason):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert built(units=4, **arguments).engine_in_use == "masked"
+        assert built("masked", **arguments).engine_in_use == "masked"
+
+
+@against
+def test_native_is_refused_where_it_cannot_be_had(arguments, reason):
+    with pytest.raises(
+        ValueError,
+        match=rf"^SparseLSTM 'mine' cannot run on the native engine: .*{reason}"
+        r".* Use engine='auto' or 'masked'\. Received: engine='native'$",
+    ):
+        built("native", **arguments)
+
+
+@pytest.mark.usefixtures("_without_kernels")
+def test_missing_kernels_are_told_once_in_a_process():
+    with pytest.warns(UserWarning, match="masked engine") as caught:
+        layers = [built() for _ in range(3)]
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "at the speed of dense layers" in message
+    assert "apt-get install g++" in message
+    assert "--force-reinstall" in message
+    assert {layer.engine_in_use for layer in layers} == {"masked"}
+
+
+@pytest.mark.usefixtures("_without_kernels")
+def test_missing_kernels_are_not_told_to_who_would_not_use_them():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for arguments in (
+            {"units": 4},
+            {"sparsity": 0.1},
+            {"engine": "masked"},
+        ):
+            assert built(**arguments).engine_in_use == "masked"
+
+
+@pytest.mark.usefixtures("_without_kernels")
+def test_missing_kernels_are_an_error_if_they_are_asked_for():
+    with pytest.raises(
+        ValueError, match=r"apt-get install g\+\+.*Received: engine='native'$"
+    ):
+        built("native")
+
+
+def test_other_backends_are_masked_and_say_so_only_if_asked(monkeypatch):
+    automatic, native = (
+        ksr.SparseLSTM(128, sparsity=0.9, engine=engine)
+        for engine in ("auto", "native")
+    )
+    for layer in (automatic, native):
+        layer.cell.build((None, 64))
+    monkeypatch.setattr(choice.keras.backend, "backend", lambda: "jax")
+    assert choice.choose(automatic, "A layer") == "masked"
+    assert not choice.may_be_native(automatic)
+    with pytest.raises(
+        ValueError,
+        match=r"A layer .* needs the TensorFlow backend, not jax\..*"
+        r"Received: engine='native'$",
+    ):
+        choice.choose(native, "A layer")
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("engine", "units", "arguments", "expected"),
+    [
+        ("masked", 128, {}, False),
+        ("native", 4, {}, True),
+        ("auto", 128, {}, True),
+        ("auto", 127, {}, False),
+        ("auto", 128, {"activation": "relu"}, False),
+        ("auto", 128, {"dtype": "mixed_float16"}, False),
+    ],
+    ids=str,
+)
+def test_what_may_come_to_run_natively_before_it_is_built(
+    engine, units, arguments, expected
+):
+    layer = ksr.SparseLSTM(units, sparsity=0.9, engine=engine, **arguments)
+    assert choice.may_be_native(layer) == expected
+
+
+@needs_kernels
+def test_nothing_may_run_natively_without_kernels(monkeypatch):
+    layer = ksr.SparseLSTM(128, sparsity=0.9, engine="native")
+    assert choice.may_be_native(layer)
+    monkeypatch.setattr(library, "missing_reason", lambda: "a reason")
+    assert not choice.may_be_native(layer)
+
+
+def test_the_devices_are_asked_for_once(monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(
+        tf.config,
+        "list_physical_devices",
+        lambda kind: asked.append(kind) or ["a GPU"],
+    )
+    choice._has_gpu.cache_clear()
+    try:
+        assert choice._has_gpu()
+        assert choice._has_gpu()
+        assert asked == ["GPU"]
+    finally:
+        choice._has_gpu.cache_clear()
