@@ -12,7 +12,7 @@ import pathlib
 INSTRUCTION_SETS = ("avx512", "avx2", "plain")
 INSTRUCTION_SET_VARIABLE = "KERAS_SPARSE_RNN_INSTRUCTION_SET"
 
-_INTERFACE_VERSION = 1
+_INTERFACE_VERSION = 2
 _PATH = pathlib.Path(__file__).with_name("_native_kernels.so")
 
 HOW_TO_GET_THEM = (
@@ -226,6 +226,7 @@ def _use(library, name):
 
 def _declare(library):
     pointer, count = ctypes.c_void_p, ctypes.c_int64
+    threads = ctypes.c_int32
     recurrence = ctypes.POINTER(Recurrence)
     matrices = [pointer, count, pointer, count, pointer, count]
     for name, result, arguments in (
@@ -241,8 +242,12 @@ def _declare(library):
         ("ksr_forward", ctypes.c_int32, [recurrence]),
         ("ksr_backward", ctypes.c_int32, [recurrence]),
         ("ksr_checksum", ctypes.c_uint64, [pointer, count]),
-        ("ksr_gather", ctypes.c_int32, [*matrices, pointer]),
-        ("ksr_scatter", ctypes.c_int32, [*matrices, pointer, count, count]),
+        ("ksr_gather", ctypes.c_int32, [*matrices, pointer, threads]),
+        (
+            "ksr_scatter",
+            ctypes.c_int32,
+            [*matrices, pointer, count, count, threads],
+        ),
     ):
         function = getattr(library, name)
         function.restype = result

@@ -113,7 +113,8 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
         call.result(name, (batch, connections.units))
         for name in ("final_state", "final_carry")[: connections.kind.states]
     ]
-    kept = call.result("kept", call.sizes.kept)
+    kept = call.result("kept", call.kept_size)
+    call.collect_weights(arguments.kernel, arguments.recurrent_kernel, kept)
     call.result("scratch", call.sizes.forward_scratch)
     call.run("ksr_forward")
     return Results(outputs, states, kept)
@@ -147,7 +148,8 @@ def backward(
     names = ("state", "carry")[: connections.kind.states]
     for name, gradient in zip(names, state_gradients, strict=True):
         call.give(f"final_{name}_gradient", gradient, (batch, units))
-    call.give("kept", kept, (call.sizes.kept,))
+    call.give("kept", kept, (call.kept_size,))
+    call.turn_weights(kept)
     call.result("scratch", call.sizes.backward_scratch)
     sequences = call.result("sequences_gradient", arguments.sequences.shape)
     states = [
@@ -162,14 +164,14 @@ def backward(
     call.run("ksr_backward")
     kernel = memory.empty(arguments.kernel.shape)
     recurrent_kernel = memory.empty(arguments.recurrent_kernel.shape)
-    library.check(
+    call.check(
         library.load().ksr_scatter(
             *_matrices(kernel, recurrent_kernel, connections.places),
             weights.ctypes.data,
             copies,
             call.sizes.connections,
-        ),
-        settings.owner,
+            settings.threads,
+        )
     )
     bias = None
     if arguments.bias is not None:
@@ -298,14 +300,15 @@ class _Call(_Fields):
         self.fields.bias = self._address(
             row_bias(connections.kind, arguments.bias, units)
         )
-        self._collect_weights(connections, arguments)
+        self._connections = connections
         self.sizes = library.Sizes()
-        library.check(
+        self.check(
             library.load().ksr_sizes(
                 ctypes.byref(self.fields), ctypes.byref(self.sizes)
-            ),
-            self.owner,
+            )
         )
+        # The weights come last: the backward pass needs them again.
+        self.kept_size = self.sizes.kept + len(connections.places)
 
     def give(self, name, array, shape, dtype=np.float32):
         self._check(name, array, shape, dtype)
@@ -317,9 +320,35 @@ class _Call(_Fields):
         return array
 
     def run(self, function):
-        library.check(
-            getattr(library.load(), function)(ctypes.byref(self.fields)),
-            self.owner,
+        self.check(getattr(library.load(), function)(ctypes.byref(self.fields)))
+
+    def check(self, status):
+        library.check(status, self.owner)
+
+    def collect_weights(self, kernel, recurrent_kernel, kept):
+        """Copies the weights of the connections to the end of `kept`."""
+        places = self._connections.places
+        self._gather(
+            _matrices(kernel, recurrent_kernel, places), self._weights(kept)
+        )
+
+    def turn_weights(self, kept):
+        """Gives the weights at the end of `kept`, also feature by feature."""
+        weights, turned = self._weights(kept), self._connections.turned
+        by_feature = memory.empty(weights.shape)
+        self._gather(_matrices(weights, weights[:0], turned), by_feature)
+        self.fields.features.weights = self._address(by_feature)
+
+    def _weights(self, kept):
+        weights = kept[self.sizes.kept :]
+        self.fields.rows.weights = self._address(weights)
+        return weights
+
+    def _gather(self, matrices, weights):
+        self.check(
+            library.load().ksr_gather(
+                *matrices, weights.ctypes.data, self.fields.threads
+            )
         )
 
     def _check(self, name, array, shape, dtype=np.float32):
@@ -334,25 +363,6 @@ class _Call(_Fields):
                 f"Received: dtype={array.dtype}, shape={array.shape}, "
                 f"contiguous={array.flags.c_contiguous}"
             )
-
-    def _collect_weights(self, connections, arguments):
-        count = len(connections.places)
-        weights = memory.empty(count)
-        library.check(
-            library.load().ksr_gather(
-                *_matrices(
-                    arguments.kernel,
-                    arguments.recurrent_kernel,
-                    connections.places,
-                ),
-                weights.ctypes.data,
-            ),
-            self.owner,
-        )
-        self.fields.rows.weights = self._address(weights)
-        self.fields.features.weights = self._address(
-            np.take(weights, connections.turned)
-        )
 
 
 def _matrices(first, second, places):

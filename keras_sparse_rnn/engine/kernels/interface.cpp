@@ -7,6 +7,7 @@
 
 #include "kernel_table.h"
 #include "recurrence.h"
+#include "threads.h"
 
 namespace {
 
@@ -108,6 +109,31 @@ bool order_in_range(const int32_t* order, int64_t from, int64_t to,
   return true;
 }
 
+// Below so many numbers a thread costs more than it brings: numbers from
+// anywhere, and numbers in a row.
+constexpr int64_t kScattered = 1 << 16;
+constexpr int64_t kInARow = 1 << 19;
+
+// Calls a function on ranges that make up `count` together, in threads.
+template <typename Function>
+void in_parts(int64_t count, int64_t least, int32_t threads,
+              Function function) {
+  const int64_t worthwhile = count / least;
+  ksr::Team team(static_cast<int>(worthwhile < threads ? worthwhile : threads));
+  struct Context {
+    ksr::Team& team;
+    Function& function;
+    int64_t count;
+  } context{team, function, count};
+  team.run(
+      [](void* given, int rank) {
+        const Context& c = *static_cast<Context*>(given);
+        const int size = c.team.size();
+        c.function(c.count * rank / size, c.count * (rank + 1) / size);
+      },
+      &context);
+}
+
 }  // namespace
 
 extern "C" {
@@ -191,36 +217,49 @@ uint64_t ksr_checksum(const void* bytes, int64_t count) {
 
 int32_t ksr_gather(const float* first, int64_t first_size, const float* second,
                    int64_t second_size, const int32_t* places, int64_t count,
-                   float* weights) {
-  // Zero times a number that is not finite is no number.
-  float bad = 0.0f;
-  for (int64_t k = 0; k < count; ++k) {
-    const int64_t place = places[k];
-    if (place < 0 || place >= first_size + second_size)
-      return KSR_BAD_CONNECTIONS;
-    const float weight =
-        place < first_size ? first[place] : second[place - first_size];
-    bad += weight * 0.0f;
-    weights[k] = weight;
-  }
-  return bad == 0.0f ? KSR_OK : KSR_NOT_FINITE;
+                   float* weights, int32_t threads) {
+  std::atomic<int32_t> status{KSR_OK};
+  in_parts(count, kScattered, threads, [&](int64_t begin, int64_t end) {
+    // Zero times a number that is not finite is no number.
+    float bad = 0.0f;
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t place = places[k];
+      if (place < 0 || place >= first_size + second_size) {
+        status.store(KSR_BAD_CONNECTIONS);
+        return;
+      }
+      const float weight =
+          place < first_size ? first[place] : second[place - first_size];
+      bad += weight * 0.0f;
+      weights[k] = weight;
+    }
+    if (bad != 0.0f) status.store(KSR_NOT_FINITE);
+  });
+  return status.load();
 }
 
 int32_t ksr_scatter(float* first, int64_t first_size, float* second,
                     int64_t second_size, const int32_t* places, int64_t count,
                     const float* copies, int64_t copy_count,
-                    int64_t copy_stride) {
-  memset(first, 0, sizeof(float) * first_size);
-  memset(second, 0, sizeof(float) * second_size);
-  for (int64_t k = 0; k < count; ++k) {
-    const int64_t place = places[k];
-    if (place < 0 || place >= first_size + second_size)
+                    int64_t copy_stride, int32_t threads) {
+  for (int64_t k = 0; k < count; ++k)
+    if (places[k] < 0 || places[k] >= first_size + second_size)
       return KSR_BAD_CONNECTIONS;
-    float total = copies[k];
-    for (int64_t copy = 1; copy < copy_count; ++copy)
-      total += copies[copy * copy_stride + k];
-    (place < first_size ? first[place] : second[place - first_size]) = total;
-  }
+  in_parts(first_size, kInARow, threads, [&](int64_t begin, int64_t end) {
+    memset(first + begin, 0, sizeof(float) * (end - begin));
+  });
+  in_parts(second_size, kInARow, threads, [&](int64_t begin, int64_t end) {
+    memset(second + begin, 0, sizeof(float) * (end - begin));
+  });
+  in_parts(count, kScattered, threads, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; ++k) {
+      const int64_t place = places[k];
+      float total = copies[k];
+      for (int64_t copy = 1; copy < copy_count; ++copy)
+        total += copies[copy * copy_stride + k];
+      (place < first_size ? first[place] : second[place - first_size]) = total;
+    }
+  });
   return KSR_OK;
 }
 

@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define KSR_INTERFACE_VERSION 1
+#define KSR_INTERFACE_VERSION 2
 
 // Index lists are read a little beyond their end, in vectors.
 #define KSR_PADDING 16
@@ -128,13 +128,14 @@ uint64_t ksr_checksum(const void* bytes, int64_t count);
 // other in counting: KSR_NOT_FINITE if one is not a finite number.
 int32_t ksr_gather(const float* first, int64_t first_size, const float* second,
                    int64_t second_size, const int32_t* places, int64_t count,
-                   float* weights);
+                   float* weights, int32_t threads);
 
-// Puts the sum of gradient copies at places, 0 everywhere else.
+// Puts the sum of gradient copies at places, each of which comes once, and 0
+// everywhere else.
 int32_t ksr_scatter(float* first, int64_t first_size, float* second,
                     int64_t second_size, const int32_t* places, int64_t count,
                     const float* copies, int64_t copy_count,
-                    int64_t copy_stride);
+                    int64_t copy_stride, int32_t threads);
 
 #ifdef __cplusplus
 }
