@@ -79,7 +79,8 @@ std::vector<float> run(const Example& example, int threads, bool keeps_steps,
   Array<float> kernel(first), recurrent(count - first);
   expect(ksr_scatter(kernel.data(), first, recurrent.data(), count - first,
                      example.places.data(), count, to_weights.data(),
-                     sizes.gradient_copies, sizes.connections) == KSR_OK,
+                     sizes.gradient_copies, sizes.connections,
+                     threads) == KSR_OK,
          "gradients not put in place", example.of);
   for (const Array<float>* each :
        {&to_sequences, &to_state, &to_bias, &kernel, &recurrent})
@@ -193,7 +194,7 @@ void check_gather(const Case& c) {
   for (int i = 0; i < 9; ++i) places[i] = 8 - i;
   const auto status = [&] {
     return ksr_gather(first.data(), 5, second.data(), 4, places.data(), 9,
-                      weights.data());
+                      weights.data(), 2);
   };
   expect(status() == KSR_OK && weights[3] == 2 && weights[4] == 1, "gather", c);
   second[3] = NAN;
@@ -205,8 +206,49 @@ void check_gather(const Case& c) {
     places[4] = bad;
     expect(status() == KSR_BAD_CONNECTIONS, "bad place gathered", c);
     expect(ksr_scatter(first.data(), 5, second.data(), 4, places.data(), 9,
-                       weights.data(), 1, 9) == KSR_BAD_CONNECTIONS,
+                       weights.data(), 1, 9, 2) == KSR_BAD_CONNECTIONS,
            "bad place scattered", c);
+  }
+}
+
+// So many that threads share them, there and back again.
+void check_gather_in_threads(const Case& c) {
+  const int64_t size = 1 << 21, count = 1 << 18;
+  Array<float> first(size), second(size), weights(count), to_first(size),
+      to_second(size);
+  Array<int32_t> places(count);
+  for (int64_t k = 0; k < count; ++k) {
+    places[k] = (k * 7919 + 1) % (2 * size);
+    (places[k] < size ? first[places[k]] : second[places[k] - size]) = k + 1.0f;
+  }
+  const auto gather = [&](int threads) {
+    return ksr_gather(first.data(), size, second.data(), size, places.data(),
+                      count, weights.data(), threads);
+  };
+  const auto scatter = [&](int threads) {
+    return ksr_scatter(to_first.data(), size, to_second.data(), size,
+                       places.data(), count, weights.data(), 1, count, threads);
+  };
+  for (int threads : {0, 1, 3}) {
+    for (Array<float>* each : {&weights, &to_first, &to_second})
+      each->fill(NAN);
+    expect(gather(threads) == KSR_OK && scatter(threads) == KSR_OK &&
+               std::equal(first.begin(), first.end(), to_first.begin()) &&
+               std::equal(second.begin(), second.end(), to_second.begin()),
+           "gathered and scattered", c);
+  }
+  for (int64_t at : {int64_t{0}, count / 2, count - 1}) {
+    const int32_t place = places[at];
+    float& weight = place < size ? first[place] : second[place - size];
+    const float before = weight;
+    weight = NAN;
+    expect(gather(3) == KSR_NOT_FINITE, "NaN gathered in threads", c);
+    weight = before;
+    places[at] = 2 * size;
+    expect(gather(3) == KSR_BAD_CONNECTIONS &&
+               scatter(3) == KSR_BAD_CONNECTIONS,
+           "bad place in threads", c);
+    places[at] = place;
   }
 }
 
@@ -241,6 +283,7 @@ int main() {
          "unknown instruction set", some);
   check_bad_sizes(some);
   check_gather(some);
+  check_gather_in_threads(some);
   check_checksum(some);
   for (const char* name : {"avx512", "avx2", "plain"}) {
     if (!ksr_has_instruction_set(name)) continue;
