@@ -13,7 +13,7 @@ ENGINES = ("auto", "masked", "native")
 # Where the native engine is faster than Keras's layer on a CPU, in training
 # and prediction alike: measured by `benchmarks/engine.py`.
 HIGHEST_DENSITY = 0.3
-FEWEST_UNITS = 128
+FEWEST_UNITS = 64
 
 
 def cell_kind(cell):

@@ -19,7 +19,7 @@ constexpr int64_t kGradientCopies = 16;
 // Below so many vector operations a thread costs more than it brings: in all,
 // to start it, and in a time step, to wait for it.
 constexpr int64_t kOperationsForThread = 60000;
-constexpr int64_t kOperationsForWaiting = 1500;
+constexpr int64_t kOperationsForWaiting = 6000;
 
 template <typename Vector, int N, typename Cell>
 class Batch {
