@@ -107,8 +107,8 @@ def test_the_kernels_of_a_cell(cls, arguments, expected):
 @pytest.mark.parametrize(
     ("units", "sparsity", "expected"),
     [
-        (128, 0.9, "native"),
-        (127, 0.9, "masked"),
+        (64, 0.9, "native"),
+        (63, 0.9, "masked"),
         (400, 0.7, "native"),
         (128, 0.69, "masked"),
         (128, 0, "masked"),
