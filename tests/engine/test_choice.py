@@ -243,8 +243,8 @@ def test_other_backends_are_masked_and_say_so_only_if_asked(monkeypatch):
     [
         ("masked", 128, {}, False),
         ("native", 4, {}, True),
-        ("auto", 128, {}, True),
-        ("auto", 127, {}, False),
+        ("auto", 64, {}, True),
+        ("auto", 63, {}, False),
         ("auto", 128, {"activation": "relu"}, False),
         ("auto", 128, {"dtype": "mixed_float16"}, False),
     ],
