@@ -100,6 +100,22 @@ def test_other_cells_learn(run_python, arguments, tmp_path, cell):
     assert last["test_accuracy"] > 0.8
 
 
+def test_engines_lose_the_same_until_the_first_rewiring(
+    run_python, arguments, tmp_path
+):
+    losses = []
+    for engine in ("masked", "native"):
+        run_python(
+            *arguments,
+            *(f"--engine={engine}", f"--output_dir={tmp_path / engine}"),
+            *("--units=64", "--epochs=2"),
+        )
+        first = read_lines(tmp_path / engine / "history-sparse.jsonl")[0]
+        losses.append([first["loss"], first["val_loss"], first["test_loss"]])
+    masked, native = losses
+    assert native == pytest.approx(masked, abs=1e-4)
+
+
 @pytest.mark.slow
 def test_resume_goes_on_and_ends_as_a_run_that_was_not_stopped(
     run_python, arguments, tmp_path
