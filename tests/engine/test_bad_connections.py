@@ -239,3 +239,15 @@ def test_memory_that_a_layer_cannot_have_is_an_error_of_that_call(monkeypatch):
         with pytest.raises(MemoryError, match="Unable to allocate"):
             outputs()
     np.testing.assert_array_equal(outputs(), expected)
+
+
+def test_candidates_that_would_be_summed_before_the_reset():
+    connections = connections_of("gru_reset_before")
+    rows = connections.rows
+    order = rows.order.copy()
+    order[[0, 63]] = order[[63, 0]]  # the first group's last is a candidate
+    bad = dataclasses.replace(
+        connections, rows=dataclasses.replace(rows, order=order)
+    )
+    with pytest.raises(library.NativeKernelsError, match="not in order"):
+        recurrence.check_connections(SETTINGS, bad)

@@ -109,6 +109,17 @@ bool order_in_range(const int32_t* order, int64_t from, int64_t to,
   return true;
 }
 
+// Whether the last of a unit's four rows come after all others of their group.
+bool candidates_last(const int32_t* order, int64_t rows) {
+  constexpr int64_t group = 4 * KSR_GROUP;
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t begin = i - i % group;
+    const int64_t size = begin + group < rows ? group : rows - begin;
+    if ((order[i] % 4 == 3) != (i - begin >= size / 4 * 3)) return false;
+  }
+  return true;
+}
+
 // Below so many numbers a thread costs more than it brings: numbers from
 // anywhere, and numbers in a row.
 constexpr int64_t kScattered = 1 << 16;
@@ -173,7 +184,8 @@ int32_t ksr_check_connections(const KsrRecurrence* r) {
       !order_in_range(r->features.order, 0, direct, KSR_GROUP) ||
       !order_in_range(r->features.order, direct, sizes.features, KSR_GROUP) ||
       (!r->tied && !order_in_range(r->rows.order, 0, rows,
-                                   KSR_GROUP * sizes.rows_per_unit)))
+                                   KSR_GROUP * sizes.rows_per_unit)) ||
+      (reset && !candidates_last(r->rows.order, rows)))
     return KSR_BAD_CONNECTIONS;
   return KSR_OK;
 }

@@ -49,7 +49,7 @@ struct KsrLists {
   int64_t sums;
   const int32_t* starts;   // [sums + 1]
   const int32_t* sources;  // [starts[sums] + KSR_PADDING]
-  const float* weights;    // [starts[sums] * weights per connection + padding]
+  const float* weights;    // [starts[sums] * weights per connection]
   const int32_t* order;    // [sums]
 };
 
