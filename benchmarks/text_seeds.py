@@ -1,8 +1,8 @@
 """How accurate is ST-LSTM, over several seeds, and how long does it train?
 
 Runs `examples/text_classification.py` for each seed: a sparse model, a sparser
-one, and the dense one on the same batches as the first. What a run has written
-stays, so a benchmark that was stopped goes on where it was.
+one, and the dense one on the same batches. What a run has written stays, so a
+benchmark that was stopped goes on where it was.
 
     python benchmarks/text_seeds.py --dataset=imdb --data_dir=DIR
 """
@@ -110,6 +110,9 @@ def main(_):
     for seed in range(FLAGS.seeds):
         run(seed, 10)
         run(seed, 2)
+        report()
+    # The dense runs last, as they take longest.
+    for seed in range(FLAGS.seeds):
         run(seed, 10, "--compare_dense")
         report()
 
