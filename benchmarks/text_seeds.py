@@ -46,8 +46,16 @@ def folder(epsilon, seed):
     return pathlib.Path(FLAGS.runs, FLAGS.dataset, f"{epsilon}-{seed}")
 
 
+def is_complete(seed, epsilon, kind):
+    """Whether all epochs of a model are on record."""
+    history = read_history(paths(folder(epsilon, seed), kind)[0])
+    return len(history) == FLAGS.epochs
+
+
 def run(seed, epsilon, *arguments):
     """Runs the example, or what is left of it."""
+    if is_complete(seed, epsilon, "dense" if arguments else "sparse"):
+        return
     command = [
         *(sys.executable, str(ROOT / "examples" / "text_classification.py")),
         *(f"--dataset={FLAGS.dataset}", f"--data_dir={FLAGS.data_dir}"),
@@ -63,11 +71,11 @@ def run(seed, epsilon, *arguments):
 
 def histories(kind, epsilon):
     """The histories of a model's complete runs, a list."""
-    found = [
+    return [
         read_history(paths(folder(epsilon, seed), kind)[0])
         for seed in range(FLAGS.seeds)
+        if is_complete(seed, epsilon, kind)
     ]
-    return [history for history in found if len(history) == FLAGS.epochs]
 
 
 def spread(values):
