@@ -21,7 +21,8 @@ class CellKind:
         rows: Integer, sums of a unit.
         input_rows: Tuple, for each gate the row that its inputs go to.
         state_rows: Tuple, for each gate the row that its state goes to.
-        states: Integer, how many state arrays a unit has.
+        states: Integer, how many state arrays a unit has; 0 for a product,
+            which has no recurrent matrix either.
         resets_before: Boolean, whether the last gate sees the reset state.
     """
 
@@ -47,6 +48,7 @@ GRU_RESET_AFTER = CellKind(1, 4, (0, 1, 2), (0, 1, 3))
 GRU_RESET_BEFORE = CellKind(2, 4, (0, 1, 2), (0, 1, 3), resets_before=True)
 SIMPLE_RNN_TANH = CellKind(3, 1, (0,), (0,))
 SIMPLE_RNN_RELU = CellKind(4, 1, (0,), (0,))
+PRODUCT = CellKind(5, 1, (0,), (0,), states=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +69,12 @@ class Lists:
 
 @dataclasses.dataclass(frozen=True)
 class Connections:
-    """The connections of a recurrent layer.
+    """The connections of a recurrent layer, or of a product.
 
     Attributes:
         kind: `CellKind`.
         inputs: Integer, rows of the kernel.
-        units: Integer, rows of the recurrent kernel.
+        units: Integer.
         input_copies: Integer, dropout masks of the inputs, at least 1.
         state_copies: Integer, dropout masks of the state, at least 1.
         tied: Boolean, whether lists are shared by the gates of a unit.
@@ -96,13 +98,16 @@ class Connections:
     turned: np.ndarray
 
 
-def compress(kind, kernel_mask, recurrent_mask, input_copies=1, state_copies=1):
-    """The connections of two masks.
+def compress(
+    kind, kernel_mask, recurrent_mask=None, input_copies=1, state_copies=1
+):
+    """The connections of two masks, or of one.
 
     Args:
         kind: `CellKind`.
         kernel_mask: Boolean array of shape `(inputs, gates * units)`.
-        recurrent_mask: Boolean array of shape `(units, gates * units)`.
+        recurrent_mask: Boolean array of shape `(units, gates * units)`, or
+            `None` for a product.
         input_copies: Integer, 1 or the number of gates. Defaults to 1.
         state_copies: Integer, 1 or the number of gates. Defaults to 1.
 
@@ -112,8 +117,10 @@ def compress(kind, kernel_mask, recurrent_mask, input_copies=1, state_copies=1):
     Raises:
         ValueError: If the masks are no boolean matrices that fit together.
     """
-    _check_masks(kind, kernel_mask, recurrent_mask)
-    inputs, units = len(kernel_mask), len(recurrent_mask)
+    if recurrent_mask is None:
+        recurrent_mask = kernel_mask[:0]
+    units = _checked_units(kind, kernel_mask, recurrent_mask)
+    inputs = len(kernel_mask)
     matrices = [
         mask.reshape(len(mask), kind.gates, units)
         for mask in (kernel_mask, recurrent_mask)
@@ -124,7 +131,7 @@ def compress(kind, kernel_mask, recurrent_mask, input_copies=1, state_copies=1):
         and all((each == each[:, :1]).all() for each in matrices)
     )
     state_start = input_copies * inputs
-    reset_start = state_start + state_copies * units
+    reset_start = state_start + state_copies * len(recurrent_mask)
     feature_count = reset_start + (units if kind.resets_before else 0)
     place_starts = (0, kernel_mask.size)
 
@@ -242,7 +249,8 @@ def bias_gradient(kind, gradient, shape):
     return np.concatenate(columns).reshape(shape)
 
 
-def _check_masks(kind, kernel_mask, recurrent_mask):
+def _checked_units(kind, kernel_mask, recurrent_mask):
+    """How many units there are, if the masks fit together."""
     for name, mask in (
         ("kernel_mask", kernel_mask),
         ("recurrent_mask", recurrent_mask),
@@ -252,11 +260,12 @@ def _check_masks(kind, kernel_mask, recurrent_mask):
                 f"`{name}` must be a boolean matrix. Received: "
                 f"{name}.dtype={mask.dtype}, {name}.shape={mask.shape}"
             )
-    columns = kind.gates * len(recurrent_mask)
+    units = len(recurrent_mask) if kind.states else kernel_mask.shape[1]
+    columns = kind.gates * units
     if not kernel_mask.shape[1] == recurrent_mask.shape[1] == columns:
         raise ValueError(
             f"Both masks must have {columns} columns, {kind.gates} gates of "
-            f"{len(recurrent_mask)} units. Received: "
+            f"{units} units. Received: "
             f"kernel_mask.shape={kernel_mask.shape}, "
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )
@@ -266,6 +275,7 @@ def _check_masks(kind, kernel_mask, recurrent_mask):
             f"kernel_mask.shape={kernel_mask.shape}, "
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )
+    return units
 
 
 def _lists(sinks, sources, count, order):

@@ -12,7 +12,7 @@ import pathlib
 INSTRUCTION_SETS = ("avx512", "avx2", "plain")
 INSTRUCTION_SET_VARIABLE = "KERAS_SPARSE_RNN_INSTRUCTION_SET"
 
-_INTERFACE_VERSION = 2
+_INTERFACE_VERSION = 3
 _PATH = pathlib.Path(__file__).with_name("_native_kernels.so")
 
 HOW_TO_GET_THEM = (

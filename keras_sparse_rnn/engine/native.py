@@ -17,6 +17,9 @@ from keras_sparse_rnn.engine.compressed import compress
 # after the other.
 _REMEMBERED = 4
 
+# Next to the states, what gradients are of.
+_DIFFERENTIABLE = ("sequences", "kernel", "recurrent_kernel", "bias")
+
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
@@ -25,11 +28,14 @@ class Inputs:
     Attributes:
         sequences: Float tensor of shape `(batch, steps, inputs)`.
         kernel: Float tensor of shape `(inputs, gates * units)`.
-        recurrent_kernel: Float tensor of shape `(units, gates * units)`.
+        recurrent_kernel: Float tensor of shape `(units, gates * units)`, or
+            `None` for a product.
         bias: Float tensor as Keras has it, or `None`.
-        states: List of float tensors of shape `(batch, units)`.
+        states: List of float tensors of shape `(batch, units)`, of a product
+            empty.
         kernel_mask: Boolean tensor of the kernel's shape.
-        recurrent_mask: Boolean tensor of the recurrent kernel's shape.
+        recurrent_mask: Boolean tensor of the recurrent kernel's shape, or
+            `None`.
         counts: Boolean tensor of shape `(batch, steps)`, or `None`.
         input_dropout: Float tensor of shape `(copies, batch, inputs)`, or
             `None`.
@@ -50,7 +56,7 @@ class Inputs:
 
 
 class NativeRecurrence:
-    """The recurrence of one layer.
+    """The recurrence, or the product, of one layer.
 
     It remembers the layer's lists of connections, which are made anew when a
     checksum of the masks tells that these have changed: by rewiring, by
@@ -88,11 +94,7 @@ class NativeRecurrence:
             if field.name != "states"
             and getattr(inputs, field.name) is not None
         ]
-        differentiable = [
-            name
-            for name in ("sequences", "kernel", "recurrent_kernel", "bias")
-            if name in present
-        ]
+        differentiable = [name for name in _DIFFERENTIABLE if name in present]
         others = [name for name in present if name not in differentiable]
         rest = [tf.convert_to_tensor(getattr(inputs, name)) for name in others]
         names = [*differentiable, *others]
@@ -154,8 +156,8 @@ class NativeRecurrence:
             ),
             *(tf.convert_to_tensor(state) for state in inputs.states),
         )
-        units = inputs.recurrent_kernel.shape[0]
-        states = results[-self.kind.states :]
+        units = inputs.kernel.shape[1] // self.kind.gates
+        states = results[int(wants_outputs) :]
         for state in states:
             state.set_shape((inputs.sequences.shape[0], units))
         if not wants_outputs:
@@ -204,8 +206,9 @@ class NativeRecurrence:
         arrays = [np.ascontiguousarray(array) for array in arrays]
         count = len(names)
         given = dict(zip(names, arrays[:count], strict=True))
-        masks = given.pop("kernel_mask"), given.pop("recurrent_mask")
-        given.setdefault("bias", None)
+        masks = given.pop("kernel_mask"), given.pop("recurrent_mask", None)
+        for name in ("recurrent_kernel", "bias"):
+            given.setdefault(name, None)
         return recurrence.Arguments(states=arrays[count:], **given), masks
 
     def _refused(self, tensors):
@@ -247,7 +250,7 @@ class NativeRecurrence:
 
     def _nothing(self, arguments, wants_outputs):
         """Results of a batch without samples, as a replica may be given."""
-        units = len(arguments.recurrent_kernel)
+        units = arguments.kernel.shape[1] // self.kind.gates
         steps = arguments.sequences.shape[1]
         outputs = [np.zeros((0, steps, units), np.float32)]
         states = [np.zeros((0, units), np.float32)] * self.kind.states
@@ -274,21 +277,21 @@ def checksum(mask):
     """An integer that changes with a mask, or its shape.
 
     Args:
-        mask: Contiguous boolean array.
+        mask: Contiguous boolean array, or `None`.
 
     Returns:
-        Tuple of an integer and the shape.
+        Tuple of an integer and the shape, or `None`.
     """
+    if mask is None:
+        return None
     number = library.load().ksr_checksum(mask.ctypes.data, mask.nbytes)
     return number, mask.shape
 
 
 def _in_order(gradients, arguments):
-    bias = [] if arguments.bias is None else [gradients.bias]
-    return [
-        gradients.sequences,
-        gradients.kernel,
-        gradients.recurrent_kernel,
-        *bias,
-        *gradients.states,
+    given = [
+        getattr(gradients, name)
+        for name in _DIFFERENTIABLE
+        if getattr(arguments, name) is not None
     ]
+    return [*given, *gradients.states]

@@ -1,4 +1,7 @@
-"""A sparse recurrence on NumPy arrays, forward and backward, by the kernels."""
+"""A sparse recurrence on NumPy arrays, forward and backward, by the kernels.
+
+Or a sparse product, which is one time step without a state.
+"""
 
 import ctypes
 import dataclasses
@@ -37,9 +40,11 @@ class Arguments:
     Attributes:
         sequences: `float32` array of shape `(batch, steps, inputs)`.
         kernel: `float32` array of shape `(inputs, gates * units)`.
-        recurrent_kernel: `float32` array of shape `(units, gates * units)`.
+        recurrent_kernel: `float32` array of shape `(units, gates * units)`, or
+            `None` for a product.
         bias: `float32` array as Keras has it, or `None`.
-        states: List of `float32` arrays of shape `(batch, units)`.
+        states: List of `float32` arrays of shape `(batch, units)`, of a product
+            empty.
         counts: Boolean array of shape `(batch, steps)`, or `None`: which time
             steps count.
         input_dropout: `float32` array of shape `(copies, batch, inputs)`, or
@@ -50,7 +55,7 @@ class Arguments:
 
     sequences: np.ndarray
     kernel: np.ndarray
-    recurrent_kernel: np.ndarray
+    recurrent_kernel: np.ndarray | None
     bias: np.ndarray | None
     states: list
     counts: np.ndarray | None = None
@@ -80,7 +85,7 @@ class Gradients:
 
     sequences: np.ndarray
     kernel: np.ndarray
-    recurrent_kernel: np.ndarray
+    recurrent_kernel: np.ndarray | None
     bias: np.ndarray | None
     states: list
 
@@ -163,7 +168,9 @@ def backward(
     )
     call.run("ksr_backward")
     kernel = memory.empty(arguments.kernel.shape)
-    recurrent_kernel = memory.empty(arguments.recurrent_kernel.shape)
+    recurrent_kernel = None
+    if connections.kind.states:
+        recurrent_kernel = memory.empty(arguments.recurrent_kernel.shape)
     call.check(
         library.load().ksr_scatter(
             *_matrices(kernel, recurrent_kernel, connections.places),
@@ -282,9 +289,10 @@ class _Call(_Fields):
         self.fields.keeps_steps = keeps_steps
         self.give("sequences", sequences, (batch, steps, inputs))
         self._check("kernel", arguments.kernel, (inputs, columns))
-        self._check(
-            "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
-        )
+        if connections.kind.states:
+            self._check(
+                "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
+            )
         if arguments.counts is not None:
             self.give("counts", arguments.counts, (batch, steps), np.bool_)
         for name, copies, width in (
@@ -336,7 +344,7 @@ class _Call(_Fields):
         """Gives the weights at the end of `kept`, also feature by feature."""
         weights, turned = self._weights(kept), self._connections.turned
         by_feature = memory.empty(weights.shape)
-        self._gather(_matrices(weights, weights[:0], turned), by_feature)
+        self._gather(_matrices(weights, None, turned), by_feature)
         self.fields.features.weights = self._address(by_feature)
 
     def _weights(self, kept):
@@ -366,6 +374,7 @@ class _Call(_Fields):
 
 
 def _matrices(first, second, places):
+    second = first[:0] if second is None else second
     return (
         first.ctypes.data,
         first.size,

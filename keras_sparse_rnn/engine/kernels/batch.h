@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel_table.h"
+#include "product.h"
 #include "sequence.h"
 
 namespace {
@@ -154,6 +155,7 @@ int32_t act(const KsrRecurrence& r, Action action) {
     KSR_ACT(KSR_GRU_RESET_BEFORE, GRUResetBefore)
     KSR_ACT(KSR_SIMPLE_RNN_TANH, SimpleRNN<false>)
     KSR_ACT(KSR_SIMPLE_RNN_RELU, SimpleRNN<true>)
+    KSR_ACT(KSR_PRODUCT, Product)
 #undef KSR_ACT
   }
   return KSR_BAD_SIZE;

@@ -61,6 +61,7 @@ int gates_of(int32_t cell) {
       return 3;
     case KSR_SIMPLE_RNN_TANH:
     case KSR_SIMPLE_RNN_RELU:
+    case KSR_PRODUCT:
       return 1;
   }
   return 0;
@@ -75,6 +76,10 @@ int32_t checked(const KsrRecurrence& r) {
   // Shared lists know nothing of copies, nor of a product that comes later.
   if (r.tied && (copied || r.cell == KSR_GRU_RESET_BEFORE ||
                  r.cell >= KSR_SIMPLE_RNN_TANH))
+    return KSR_BAD_SIZE;
+  if (r.cell == KSR_PRODUCT &&
+      (r.steps > 1 || copied || r.counts || r.input_dropout ||
+       r.recurrent_dropout))
     return KSR_BAD_SIZE;
   return KSR_OK;
 }
@@ -197,6 +202,8 @@ int32_t ksr_forward(const KsrRecurrence* r) {
 
 int32_t ksr_backward(const KsrRecurrence* r) {
   if (checked(*r) || !r->keeps_steps) return KSR_BAD_SIZE;
+  // The gradient of its outputs is all that a product has.
+  if (r->cell == KSR_PRODUCT && !r->outputs_gradient) return KSR_BAD_SIZE;
   return kernels().backward(*r);
 }
 

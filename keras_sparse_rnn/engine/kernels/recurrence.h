@@ -6,15 +6,16 @@
 // multiply-add of a vector of samples. The features of a time step are those
 // that a connection can come from: the inputs, then the state before the step,
 // each as many times as there are dropout masks for it, and for a GRU that
-// resets before the product the reset state. A row is one sum of connections:
-// `rows_per_unit` of them make a unit, and those of a unit lie together.
+// resets before the product the reset state; of a product the inputs alone. A
+// row is one sum of connections: `rows_per_unit` of them make a unit, and those
+// of a unit lie together.
 
 #ifndef KERAS_SPARSE_RNN_RECURRENCE_H
 #define KERAS_SPARSE_RNN_RECURRENCE_H
 
 #include <stdint.h>
 
-#define KSR_INTERFACE_VERSION 2
+#define KSR_INTERFACE_VERSION 3
 
 // Index lists are read a little beyond their end, in vectors.
 #define KSR_PADDING 16
@@ -32,6 +33,8 @@ enum KsrCell {
   KSR_GRU_RESET_BEFORE = 2,  // rows z, r, h from inputs, h from reset state
   KSR_SIMPLE_RNN_TANH = 3,
   KSR_SIMPLE_RNN_RELU = 4,
+  // Inputs times weights plus bias: one time step, no state, no dropout.
+  KSR_PRODUCT = 5,
 };
 
 enum KsrStatus {

@@ -67,6 +67,8 @@ struct Case {
   bool resets_before() const { return cell == KSR_GRU_RESET_BEFORE; }
   int state_row(int gate) const { return gates() == 3 && gate == 2 ? 3 : gate; }
   bool may_be_tied() const { return cell < 2; }
+  bool has_state() const { return cell != KSR_PRODUCT; }
+  int64_t states() const { return has_state() ? units : 0; }
 
   std::string text() const {
     std::string all;
@@ -176,7 +178,7 @@ class Example {
 
   void draw_connections() {
     const int64_t state_start = input_copies() * of.inputs;
-    const int64_t reset_start = state_start + state_copies() * of.units;
+    const int64_t reset_start = state_start + state_copies() * of.states();
     const int64_t feature_count =
         reset_start + (of.resets_before() ? of.units : 0);
     const int64_t sums = of.units * (of.tied ? 2 : of.rows());
@@ -198,7 +200,7 @@ class Example {
         const bool reset = of.resets_before() && gate == 2;
         draw(reset ? reset_start
                    : state_start + (of.state_copies > 1 ? gate * of.units : 0),
-             of.units, unit, unit * of.rows() + of.state_row(gate));
+             of.states(), unit, unit * of.rows() + of.state_row(gate));
       }
     }
     fill(rows, of_sum);
@@ -295,6 +297,15 @@ inline std::vector<Case> cases() {
         all.push_back(c);
       }
     }
+  for (int batch : {1, 5, 16, 33, 300})
+    for (int64_t units : {1, 37, 150}) {
+      Case c = {KSR_PRODUCT, batch, 1};
+      c.units = units;
+      // Enough work for threads that share the units of one block.
+      if (units == 150) c.inputs = batch < 33 ? 400 : 21;
+      c.seed = all.size();
+      all.push_back(c);
+    }
   // Gates that do not fit into a cache.
   Case c = {KSR_LSTM, 33};
   c.steps = 60;
@@ -304,11 +315,11 @@ inline std::vector<Case> cases() {
 
 inline std::vector<Case> one_of_each_cell() {
   std::vector<Case> all;
-  for (int cell = 0; cell < 5; ++cell)
+  for (int cell = 0; cell < 6; ++cell)
     for (bool tied : {false, true}) {
       Case c = {cell, 33};
       c.tied = tied;
-      c.steps = 20;
+      c.steps = c.has_state() ? 20 : 1;
       if (!tied || c.may_be_tied()) all.push_back(c);
     }
   return all;

@@ -54,7 +54,7 @@ std::vector<float> run(const Example& example, int threads, bool keeps_steps,
     all.insert(all.end(), results.begin(), results.end());
   };
   add(outputs);
-  add(state);
+  if (example.of.has_state()) add(state);
   if (example.has_carry()) add(carry);
   if (!keeps_steps) return all;
 
@@ -83,8 +83,9 @@ std::vector<float> run(const Example& example, int threads, bool keeps_steps,
                      threads) == KSR_OK,
          "gradients not put in place", example.of);
   for (const Array<float>* each :
-       {&to_sequences, &to_state, &to_bias, &kernel, &recurrent})
+       {&to_sequences, &to_bias, &kernel, &recurrent})
     add(*each);
+  if (example.of.has_state()) add(to_state);
   if (example.has_carry()) add(to_carry);
   return all;
 }
@@ -172,7 +173,7 @@ void check_bad_sizes(const Case& c) {
            what, c);
   };
   using R = KsrRecurrence;
-  refused("no such cell", [](R& r) { r.cell = 5; });
+  refused("no such cell", [](R& r) { r.cell = 6; });
   refused("no cell below 0", [](R& r) { r.cell = -1; });
   refused("no samples", [](R& r) { r.batch = 0; });
   refused("no steps", [](R& r) { r.steps = 0; });
@@ -182,6 +183,11 @@ void check_bad_sizes(const Case& c) {
   refused("tied, with copies", [](R& r) { r.tied = r.input_copies = 4; });
   refused("tied, one gate", [](R& r) { r.tied = 1, r.cell = 3; });
   refused("tied, reset before", [](R& r) { r.tied = 1, r.cell = 2; });
+  refused("a product over time", [](R& r) { r.cell = 5, r.steps = 2; });
+  refused("a product with a mask", [](R& r) {
+    static const uint8_t counts[1] = {1};
+    r.cell = 5, r.steps = 1, r.counts = counts;
+  });
   KsrRecurrence r = example.recurrence();
   expect(ksr_backward(&r) == KSR_BAD_SIZE, "steps were not kept", c);
 }
