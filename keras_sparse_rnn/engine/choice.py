@@ -1,4 +1,4 @@
-"""Which engine runs a recurrent layer."""
+"""Which engine runs a recurrent layer, or a dense one."""
 
 import functools
 import warnings
@@ -14,6 +14,24 @@ ENGINES = ("auto", "masked", "native")
 # and prediction alike: measured by `benchmarks/engine.py`.
 HIGHEST_DENSITY = 0.3
 FEWEST_UNITS = 64
+# And than a dense layer, for batches of any size, since that is not known when
+# a layer is built: measured by `benchmarks/dense_layer.py`.
+HIGHEST_PRODUCT_DENSITY = 0.06
+FEWEST_PRODUCT_PLACES = 2**20
+
+
+def kernel_kind(layer):
+    """The kernels' kind of a sparse layer.
+
+    Args:
+        layer: Recurrent layer with a sparse cell, or dense layer.
+
+    Returns:
+        `compressed.CellKind`, or `None` if its activations have no kernel.
+    """
+    if isinstance(layer, keras.layers.Dense):
+        return compressed.PRODUCT
+    return cell_kind(layer.cell)
 
 
 def cell_kind(cell):
@@ -43,13 +61,13 @@ def settings_against_native(layer):
     """Why a layer as it was made cannot run natively.
 
     Args:
-        layer: Recurrent layer with a sparse cell.
+        layer: Recurrent layer with a sparse cell, or dense layer.
 
     Returns:
         String, or `None` if it can.
     """
-    cell = layer.cell
-    if cell_kind(cell) is None:
+    cell = _holder(layer)
+    if kernel_kind(layer) is None:
         names = [
             keras.activations.serialize(getattr(cell, name))
             for name in ("activation", "recurrent_activation")
@@ -72,10 +90,16 @@ def machine_against_native():
 
 
 def drawn_density(cell):
-    """Share of connections among all places of a sparse cell, as it was drawn.
+    """Share of connections among all places, as they were drawn.
 
     Unlike the masks, which have no values yet where a layer is built while a
     model is traced, it is known as soon as the cell is built.
+
+    Args:
+        cell: Built sparse cell, or dense layer.
+
+    Returns:
+        Float.
     """
     weights = cell.sparse_weights
     return sum(
@@ -94,11 +118,30 @@ def may_be_native(layer):
     )
 
 
+def _pays(layer):
+    """Whether a layer that has been built is faster natively."""
+    density = drawn_density(_holder(layer))
+    if layer.units < FEWEST_UNITS:
+        return False
+    if kernel_kind(layer) is not compressed.PRODUCT:
+        return density <= HIGHEST_DENSITY
+    places = sum(weight.total for weight in layer.sparse_weights)
+    return (
+        places >= FEWEST_PRODUCT_PLACES and density <= HIGHEST_PRODUCT_DENSITY
+    )
+
+
+def _holder(layer):
+    """What holds the weights: the cell of a recurrent layer."""
+    return getattr(layer, "cell", layer)
+
+
 def choose(layer, owner):
     """The engine of a layer that has just been built.
 
     Args:
-        layer: Recurrent layer with a sparse cell, `engine` and `units`.
+        layer: Recurrent layer with a sparse cell, or dense layer, with
+            `engine` and `units`.
         owner: String that names it.
 
     Returns:
@@ -120,8 +163,7 @@ def choose(layer, owner):
     if (
         keras.backend.backend() != "tensorflow"
         or _has_gpu()
-        or layer.units < FEWEST_UNITS
-        or drawn_density(layer.cell) > HIGHEST_DENSITY
+        or not _pays(layer)
     ):
         return "masked"
     if not library.is_available():
@@ -142,7 +184,7 @@ def choose(layer, owner):
 def _warn_of_missing_kernels():
     """Once in a process."""
     warnings.warn(
-        "Sparse recurrent layers run on the masked engine, at the speed of "
+        "Sparse layers run on the masked engine, at the speed of "
         f"dense layers. {library.missing_reason()}",
         stacklevel=3,
     )

@@ -1,4 +1,4 @@
-"""The arguments that say how a sparse recurrent layer is executed."""
+"""The arguments that say how a sparse layer is executed."""
 
 import dataclasses
 
@@ -9,13 +9,12 @@ from keras_sparse_rnn.engine.choice import ENGINES
 
 @dataclasses.dataclass(frozen=True)
 class EngineArguments:
-    """How a recurrence is executed.
+    """How a layer is executed.
 
     The fields are the layers' arguments, documented there.
     """
 
     engine: str = "auto"
-    recompute_gates: bool = False
 
     def validated(self, owner):
         """The same arguments, checked.
@@ -24,19 +23,33 @@ class EngineArguments:
             owner: String that names the layer in errors.
 
         Returns:
-            `EngineArguments`.
+            The arguments.
 
         Raises:
             ValueError: If an argument is out of range.
         """
         try:
-            check_one_of("engine", self.engine, ENGINES)
-            check_boolean("recompute_gates", self.recompute_gates)
+            self._check()
         except ValueError as error:
             raise ValueError(f"{owner}: {error}") from None
         return self
 
+    def _check(self):
+        check_one_of("engine", self.engine, ENGINES)
 
+
+@dataclasses.dataclass(frozen=True)
+class RecurrenceArguments(EngineArguments):
+    """How a recurrence is executed."""
+
+    recompute_gates: bool = False
+
+    def _check(self):
+        super()._check()
+        check_boolean("recompute_gates", self.recompute_gates)
+
+
+# Of all layers.
 ENGINE_ARGUMENT_NAMES = tuple(
-    field.name for field in dataclasses.fields(EngineArguments)
+    field.name for field in dataclasses.fields(RecurrenceArguments)
 )

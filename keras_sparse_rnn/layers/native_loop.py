@@ -1,7 +1,5 @@
 """A recurrent layer's loop over time on the native engine."""
 
-import warnings
-
 from keras_sparse_rnn.engine.choice import cell_kind
 from keras_sparse_rnn.engine.native import Inputs
 from keras_sparse_rnn.engine.native import NativeRecurrence
@@ -19,8 +17,6 @@ class NativeLoop:
 
     def __init__(self, layer, owner):
         self._layer = layer
-        self._owner = owner
-        self._warned = False
         self._recurrence = NativeRecurrence(
             cell_kind(layer.cell),
             Settings(
@@ -92,18 +88,6 @@ class NativeLoop:
         if outputs is None:
             outputs = last[:, None, :]
         return last, outputs, states
-
-    def warn_of_xla(self):
-        """Says once that this layer is masked where XLA compiles."""
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"{self._owner} runs on the masked engine in a function that "
-                "XLA compiles, which the native one cannot be part of. "
-                "Leave out jit_compile=True for the native engine, or say "
-                "engine='masked'.",
-                stacklevel=4,
-            )
 
     def _shown(self, mask):
         """Whether there is an output at a step: Keras repeats the last one."""

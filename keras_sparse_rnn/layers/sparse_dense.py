@@ -3,14 +3,20 @@
 import keras
 
 from keras_sparse_rnn.engine import MaskedWeight
+from keras_sparse_rnn.layers.engine_arguments import EngineArguments
+from keras_sparse_rnn.layers.engine_layer import EngineLayer
+from keras_sparse_rnn.layers.native_product import NativeProduct
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
+from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
 @takes_arguments_of(keras.layers.Dense)
-class SparseDense(RefusesDenseAdapters, SparseLayer, keras.layers.Dense):
+class SparseDense(
+    EngineLayer, RefusesDenseAdapters, SparseLayer, keras.layers.Dense
+):
     """Dense layer whose kernel is sparse.
 
     Args:
@@ -26,6 +32,9 @@ class SparseDense(RefusesDenseAdapters, SparseLayer, keras.layers.Dense):
             three values mean the same.
         keep_diagonal: Boolean, without effect: the kernel is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
+        engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`. As one
+            product a call gains less than a recurrence, `"auto"` is native
+            for large kernels of few connections alone.
 
     Call arguments:
         inputs: Float tensor of shape `(batch, ..., features)`.
@@ -35,7 +44,8 @@ class SparseDense(RefusesDenseAdapters, SparseLayer, keras.layers.Dense):
 
     Raises:
         ValueError: If the topology's arguments are out of range or
-            contradict, or LoRA or quantization is asked for.
+            contradict, LoRA or quantization is asked for, or
+            `engine="native"` cannot be had.
 
     Example:
 
@@ -44,4 +54,30 @@ class SparseDense(RefusesDenseAdapters, SparseLayer, keras.layers.Dense):
     (32, 64)
     """
 
+    argument_classes = (TopologyArguments, EngineArguments)
     kernel = MaskedWeight()
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._choose_engine()
+
+    def call(self, inputs, training=None):
+        if not self._runs_natively() or self._is_sparse(inputs):
+            return super().call(inputs, training=training)
+        outputs = self._native(inputs)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _made_native(self):
+        return NativeProduct(self, self._named())
+
+    def _is_sparse(self, inputs):
+        """Whether the inputs have a product of their own in TensorFlow."""
+        if not hasattr(inputs, "dense_shape"):
+            return False
+        if self.engine == "native":
+            raise ValueError(
+                f"{self._named()}: the native engine takes no sparse tensors. "
+                "Use engine='auto' or 'masked'. "
+                f"Received: inputs of type {type(inputs).__name__}"
+            )
+        return True

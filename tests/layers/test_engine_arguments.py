@@ -15,6 +15,7 @@ from tests.layers import engines
 from tests.layers import namesakes
 
 kinds = pytest.mark.parametrize("kind", namesakes.LAYERS)
+with_dense = pytest.mark.parametrize("kind", [*namesakes.LAYERS, "Dense"])
 UNITS = choice.FEWEST_UNITS
 
 
@@ -24,7 +25,7 @@ def _without_gpu(monkeypatch):
 
 
 def make(kind="LSTM", units=4, sparsity=0.9, **arguments):
-    return namesakes.LAYERS[kind][1](units, sparsity=sparsity, **arguments)
+    return namesakes.SPARSE[kind](units, sparsity=sparsity, **arguments)
 
 
 def model_of(layer, with_input=True, **compile_arguments):
@@ -41,17 +42,17 @@ def fit(model):
     return model.fit(inputs, np.ones((len(inputs), 2)), epochs=2, verbose=0)
 
 
-@kinds
+@with_dense
 def test_defaults_and_what_is_told_before_and_after_building(kind):
     layer = make(kind)
     assert layer.engine == "auto"
-    assert layer.recompute_gates is False
+    assert getattr(layer, "recompute_gates", False) is False
     assert layer.engine_in_use is None
     layer.build((None, None, 3))
     assert layer.engine_in_use == "masked"
 
 
-@kinds
+@with_dense
 @pytest.mark.parametrize(
     "engine", ["cuda", "Native", "", None, True, 1, ["native"]], ids=repr
 )
@@ -76,24 +77,25 @@ def test_recompute_gates_is_a_boolean(kind, value):
     assert str(raised.value).endswith(f"Received: recompute_gates={value!r}")
 
 
-@kinds
+@with_dense
 @pytest.mark.parametrize("engine", choice.ENGINES)
 def test_the_configuration_goes_round(kind, engine):
-    layer = make(kind, engine=engine, recompute_gates=True)
+    others = {} if kind == "Dense" else {"recompute_gates": True}
+    layer = make(kind, engine=engine, **others)
     config = layer.get_config()
-    assert config["engine"] == engine
-    assert config["recompute_gates"] is True
+    assert {**config, "engine": engine, **others} == config
     again = type(layer).from_config(config)
     assert again.engine == engine
-    assert again.recompute_gates is True
+    assert getattr(again, "recompute_gates", True) is True
     assert again.get_config() == config
 
 
-@kinds
+@with_dense
 def test_a_configuration_of_before_there_were_engines(kind):
     layer = make(kind)
     config = layer.get_config()
-    del config["engine"], config["recompute_gates"]
+    del config["engine"]
+    config.pop("recompute_gates", None)
     again = type(layer).from_config(config)
     assert again.get_config() == layer.get_config()
 

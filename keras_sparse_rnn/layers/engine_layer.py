@@ -1,0 +1,102 @@
+"""What the layers share that may run on the native engine."""
+
+import dataclasses
+import warnings
+
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.engine import choice
+
+
+class EngineLayer:
+    """Mix-in for a sparse layer that one of the engines executes.
+
+    It goes before the Keras class in the list of bases. Subclasses give in
+    `argument_classes` the classes of the arguments that they add, the last of
+    which is `EngineArguments` or extends it, make in `_made_native()` what runs
+    them natively, and call `_choose_engine()` when they are built.
+    """
+
+    def __init__(self, *args, **kwargs):
+        engine_arguments = self.argument_classes[-1]
+        names = [each.name for each in dataclasses.fields(engine_arguments)]
+        given = {each: kwargs.pop(each) for each in names if each in kwargs}
+        name = kwargs.get("name")
+        owner = type(self).__name__ + (f" '{name}'" if name else "")
+        arguments = engine_arguments(**given).validated(owner)
+        super().__init__(*args, **kwargs)
+        for each in names:
+            setattr(self, each, getattr(arguments, each))
+        self._native = None
+        self._warned_of_xla = False
+
+    @property
+    def engine_in_use(self):
+        """`"masked"` or `"native"`, `None` before the layer is built."""
+        if not self.built:
+            return None
+        return "masked" if self._native is None else "native"
+
+    @property
+    def supports_jit(self):
+        """Whether XLA can compile the layer: not on the native engine."""
+        supported = vars(self).get("supports_jit", True)
+        if not supported or "engine" not in vars(self):
+            return supported  # Keras's own word, before there is an engine.
+        if self.built:
+            return self._native is None
+        # Models are often compiled before they are built.
+        return not choice.may_be_native(self)
+
+    @supports_jit.setter
+    def supports_jit(self, value):
+        vars(self)["supports_jit"] = value
+
+    def get_config(self):
+        fields = dataclasses.fields(self.argument_classes[-1])
+        return {
+            **super().get_config(),
+            **{each.name: getattr(self, each.name) for each in fields},
+        }
+
+    def _named(self):
+        return f"{type(self).__name__} '{self.name}'"
+
+    def _choose_engine(self):
+        """At the end of `build()`, whose arguments Keras goes by."""
+        if choice.choose(self, self._named()) == "native":
+            self._native = self._made_native()
+
+    def _runs_natively(self):
+        """Whether a call does, which is masked where XLA compiles it."""
+        if self._native is None:
+            return False
+        if not keras_internals.is_compiled_by_xla():
+            return True
+        if self.engine == "native":
+            raise ValueError(
+                f"{self._named()}: XLA cannot compile the native engine. Use "
+                "engine='auto' or 'masked', or no XLA. "
+                "Received: engine='native' in a function with jit_compile=True"
+            )
+        if not self._warned_of_xla:
+            self._warned_of_xla = True
+            warnings.warn(
+                f"{self._named()} runs on the masked engine in a function that "
+                "XLA compiles, which the native one cannot be part of. "
+                "Leave out jit_compile=True for the native engine, or say "
+                "engine='masked'.",
+                stacklevel=3,
+            )
+        return False
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        # A SavedModel would hold a call into this Python process.
+        if save_type == "savedmodel" and self.engine_in_use == "native":
+            raise ValueError(
+                f"{self._named()} runs on the native engine, which no "
+                "SavedModel can hold. Export "
+                "`keras_sparse_rnn.strip_sparsity(model)`, which computes the "
+                "same in plain Keras layers. "
+                f"Received: engine={self.engine!r}"
+            )
+        return super()._trackable_children(save_type, **kwargs)
