@@ -16,7 +16,7 @@ HIGHEST_DENSITY = 0.3
 FEWEST_UNITS = 64
 # And than a dense layer, for batches of any size, since that is not known when
 # a layer is built: measured by `benchmarks/dense_layer.py`.
-HIGHEST_PRODUCT_DENSITY = 0.06
+HIGHEST_PRODUCT_DENSITY = 1 / 32
 FEWEST_PRODUCT_PLACES = 2**20
 
 

@@ -154,11 +154,11 @@ def built_dense(inputs, units, sparsity, engine="auto", **arguments):
 @pytest.mark.parametrize(
     ("inputs", "units", "sparsity", "expected"),
     [
-        (1024, 1024, 0.95, "native"),
-        (1023, 1024, 0.95, "masked"),
-        (1024, 1024, 0.94, "masked"),
+        (1024, 1024, 0.97, "native"),
+        (1023, 1024, 0.97, "masked"),
+        (1024, 1024, 0.96, "masked"),
         (1024, 1024, 0, "masked"),
-        (128, 8192, 0.95, "native"),
+        (128, 8192, 0.97, "native"),
         (2**14, 64, 0.99, "native"),
         # Too few units for blocks of rows to be worth it.
         (2**15, 63, 0.99, "masked"),
@@ -176,7 +176,7 @@ def test_auto_goes_by_the_places_and_density_of_a_dense_layer(
 
 @needs_kernels
 @pytest.mark.parametrize("engine", ["masked", "native"])
-@pytest.mark.parametrize(("units", "sparsity"), [(4, 0), (1024, 0.95)])
+@pytest.mark.parametrize(("units", "sparsity"), [(4, 0), (1024, 0.97)])
 def test_a_dense_layers_engine_asked_for_is_had(engine, units, sparsity):
     layer = built_dense(1024, units, sparsity, engine)
     assert layer.engine_in_use == engine
@@ -191,7 +191,7 @@ def test_a_dense_layer_of_another_type_is_masked_with_one_warning(policy):
         UserWarning,
         match=f"^SparseDense 'mine' runs on the .* float32, not {policy}",
     ) as caught:
-        layer = built_dense(1024, 1024, 0.95, dtype=policy)
+        layer = built_dense(1024, 1024, 0.97, dtype=policy)
     assert len(caught) == 1
     assert layer.engine_in_use == "masked"
     assert built_dense(8, 8, 0.5, dtype=policy).engine_in_use == "masked"
@@ -206,7 +206,7 @@ def test_a_dense_layer_of_another_type_is_masked_with_one_warning(policy):
 @needs_kernels
 @pytest.mark.parametrize("activation", [None, "softmax", own_activation])
 def test_a_dense_layer_has_any_activation(activation):
-    layer = built_dense(1024, 1024, 0.95, activation=activation)
+    layer = built_dense(1024, 1024, 0.97, activation=activation)
     assert layer.engine_in_use == "native"
 
 
