@@ -5,6 +5,7 @@ how far it is.
 """
 
 import os
+import signal
 import sys
 import time
 
@@ -92,4 +93,6 @@ def fork():
 FUNCTIONS = (interrupt_a_call, interrupt_training, fork)
 
 if __name__ == "__main__":
+    # A shell that starts tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     {each.__name__: each for each in FUNCTIONS}[sys.argv[1]]()

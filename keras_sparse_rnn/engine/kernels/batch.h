@@ -76,7 +76,7 @@ class Batch {
   int64_t blocks_at_once() const { return in_step_ ? 1 : threads_; }
 
   void run(bool backward) {
-    ksr::Team team(static_cast<int>(threads_));
+    ksr::Team team(static_cast<int>(threads_), r_.threads);
     team_ = &team;
     backward_ = backward;
     team.run([](void* self, int rank) { static_cast<Batch*>(self)->work(rank); },

@@ -135,7 +135,8 @@ template <typename Function>
 void in_parts(int64_t count, int64_t least, int32_t threads,
               Function function) {
   const int64_t worthwhile = count / least;
-  ksr::Team team(static_cast<int>(worthwhile < threads ? worthwhile : threads));
+  ksr::Team team(static_cast<int>(worthwhile < threads ? worthwhile : threads),
+                 threads);
   struct Context {
     ksr::Team& team;
     Function& function;

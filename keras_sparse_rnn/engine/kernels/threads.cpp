@@ -1,10 +1,6 @@
 #include "threads.h"
 
-#include <atomic>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -13,7 +9,21 @@ namespace {
 
 // How often a member looks before it sleeps: some ten microseconds, longer
 // than members that share a time step wait for each other.
-constexpr int kLooks = 4000;
+constexpr int kLooks = 1000;
+
+// Members of all teams.
+std::atomic<int> working{0};
+
+// Of those that are wanted, as many as the limit leaves, and the one that asks.
+int take(int wanted, int limit) {
+  int others = working.load();
+  int taken;
+  do {
+    taken = wanted < limit - others ? wanted : limit - others;
+    if (taken < 1) taken = 1;
+  } while (!working.compare_exchange_weak(others, others + taken));
+  return taken;
+}
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -25,40 +35,32 @@ inline void relax() {
 
 }  // namespace
 
-struct Team::State {
-  std::atomic<int> arrived{0};
-  std::atomic<unsigned> round{0};
-  std::atomic<int> started{0};  // 0: not yet, 1: go, -1: there is no task.
-  std::mutex mutex;
-  std::condition_variable changed;
-};
+Team::Team(int wanted, int limit)
+    : taken_(take(wanted, limit)), size_(taken_) {}
 
-Team::Team(int size) : state_(new State), size_(size < 1 ? 1 : size) {}
-
-Team::~Team() { delete state_; }
+Team::~Team() { working.fetch_sub(taken_); }
 
 void Team::wait() {
   if (size_ == 1) return;
-  State& state = *state_;
-  const unsigned round = state.round.load(std::memory_order_relaxed);
-  if (state.arrived.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
-    state.arrived.store(0, std::memory_order_relaxed);
+  const unsigned round = round_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
     {
       // The lock keeps a member from falling asleep between its last look and
       // this change.
-      std::lock_guard<std::mutex> lock(state.mutex);
-      state.round.store(round + 1, std::memory_order_release);
+      std::lock_guard<std::mutex> lock(mutex_);
+      round_.store(round + 1, std::memory_order_release);
     }
-    state.changed.notify_all();
+    changed_.notify_all();
     return;
   }
   for (int look = 0; look < kLooks; ++look) {
-    if (state.round.load(std::memory_order_acquire) != round) return;
+    if (round_.load(std::memory_order_acquire) != round) return;
     relax();
   }
-  std::unique_lock<std::mutex> lock(state.mutex);
-  state.changed.wait(lock, [&] {
-    return state.round.load(std::memory_order_acquire) != round;
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [&] {
+    return round_.load(std::memory_order_acquire) != round;
   });
 }
 
@@ -67,27 +69,27 @@ void Team::run(void (*task)(void* context, int rank), void* context) {
     task(context, 0);
     return;
   }
-  State& state = *state_;
   std::vector<std::thread> others;
   try {
     others.reserve(size_ - 1);
     for (int rank = 1; rank < size_; ++rank) {
-      others.emplace_back([&state, task, context, rank] {
-        std::unique_lock<std::mutex> lock(state.mutex);
-        state.changed.wait(lock, [&] { return state.started.load() != 0; });
+      others.emplace_back([this, task, context, rank] {
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [&] { return started_.load(); });
         lock.unlock();
         task(context, rank);
       });
     }
-  } catch (const std::system_error&) {
-    // The members there are do the work; results do not depend on how many.
+  } catch (const std::exception&) {
+    // No thread, or no memory for one. The members there are do the work;
+    // results do not depend on how many.
   }
   size_ = static_cast<int>(others.size()) + 1;
   {
-    std::lock_guard<std::mutex> lock(state.mutex);
-    state.started.store(1);
+    std::lock_guard<std::mutex> lock(mutex_);
+    started_.store(true);
   }
-  state.changed.notify_all();
+  changed_.notify_all();
   task(context, 0);
   for (std::thread& other : others) other.join();
 }

@@ -7,13 +7,18 @@
 #ifndef KERAS_SPARSE_RNN_THREADS_H
 #define KERAS_SPARSE_RNN_THREADS_H
 
-#include <stdint.h>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 
 namespace ksr {
 
+// No memory is asked for, so that making one cannot fail.
 class Team {
  public:
-  explicit Team(int size);
+  // Of `wanted` members, or fewer: all teams of the process together have no
+  // more than `limit`, but for the threads that call, of which each works.
+  Team(int wanted, int limit);
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
@@ -29,9 +34,13 @@ class Team {
   void run(void (*task)(void* context, int rank), void* context);
 
  private:
-  struct State;
-  State* state_;
+  const int taken_;
   int size_;
+  std::atomic<int> arrived_{0};
+  std::atomic<unsigned> round_{0};
+  std::atomic<bool> started_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
 }  // namespace ksr
