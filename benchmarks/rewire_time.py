@@ -44,7 +44,7 @@ def text_model(vocabulary_size, epsilon, embedding_epsilon):
             ksr.SparseEmbedding(
                 vocabulary_size, FLAGS.units, epsilon=embedding_epsilon
             ),
-            ksr.SparseLSTM(FLAGS.units, epsilon=epsilon),
+            ksr.SparseLSTM(FLAGS.units, epsilon=epsilon, engine="masked"),
             keras.layers.Dense(2, activation="softmax"),
         ]
     )

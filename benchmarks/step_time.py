@@ -50,14 +50,18 @@ CASES = {
         (stock_embedding, lambda: keras.layers.LSTM(FLAGS.units)),
         (
             stock_embedding,
-            lambda: ksr.SparseLSTM(FLAGS.units, epsilon=FLAGS.epsilon),
+            lambda: ksr.SparseLSTM(
+                FLAGS.units, epsilon=FLAGS.epsilon, engine="masked"
+            ),
         ),
     ),
     "SparseGRU / GRU": (
         (stock_embedding, lambda: keras.layers.GRU(FLAGS.units)),
         (
             stock_embedding,
-            lambda: ksr.SparseGRU(FLAGS.units, epsilon=FLAGS.epsilon),
+            lambda: ksr.SparseGRU(
+                FLAGS.units, epsilon=FLAGS.epsilon, engine="masked"
+            ),
         ),
     ),
     "SparseEmbedding / Embedding": (
