@@ -39,7 +39,7 @@ def empty(shape, dtype=np.float32):
     count = int(np.prod(shape, dtype=np.int64))
     dtype = np.dtype(dtype)
     size = count * dtype.itemsize
-    owner = _Owner(_take(size))
+    owner = _Owner(_take(_class_of(size)))
     if size >= _SMALLEST_BYTES:
         weakref.finalize(owner, _give_back, owner.memory).atexit = False
     return np.asarray(owner)[:size].view(dtype).reshape(shape)
@@ -54,13 +54,22 @@ class _Owner:
         self.__array_interface__ = memory[start:].__array_interface__
 
 
+def _class_of(size):
+    """Sizes that are about the same share memory: an eighth is lost at most."""
+    step = 1 << max(size.bit_length() - 4, 0)
+    return -(-size // step) * step
+
+
 def _take(size):
     global _free_bytes
     with _lock:
-        same = _free.get(size)
+        same = _free.pop(size, None)
         if same:
             _free_bytes -= size
-            return same.pop()
+            taken = same.pop()
+            if same:
+                _free[size] = same
+            return taken
     return np.empty(size + _ALIGNMENT, np.uint8)
 
 
@@ -68,10 +77,14 @@ def _give_back(memory):
     global _free_bytes
     size = memory.nbytes - _ALIGNMENT
     with _lock:
-        if _free_bytes + size > _KEPT_BYTES:
-            # Sizes of models and batches that are gone.
-            _free.clear()
-            _free_bytes = 0
-        if size <= _KEPT_BYTES:
-            _free.setdefault(size, []).append(memory)
-            _free_bytes += size
+        if size > _KEPT_BYTES:
+            return
+        while _free_bytes + size > _KEPT_BYTES:
+            # Of a size that has been there longest: its model may be gone.
+            oldest = next(iter(_free))
+            _free[oldest].pop()
+            _free_bytes -= oldest
+            if not _free[oldest]:
+                del _free[oldest]
+        _free.setdefault(size, []).append(memory)
+        _free_bytes += size

@@ -45,6 +45,21 @@ def test_two_arrays_at_a_time_never_share_memory():
     assert len({array.ctypes.data for array in arrays}) == len(arrays)
 
 
+def test_sizes_that_are_about_the_same_share_memory():
+    array = memory.empty(1_000_003)
+    address = array.ctypes.data
+    del array
+    gc.collect()
+    other = memory.empty(1_000_500)
+    assert other.ctypes.data == address
+    other[:] = 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 1000, (1 << 20) + 1])
+def test_little_is_lost_by_sharing(size):
+    assert size <= memory._class_of(size) <= size * 9 / 8 + 1
+
+
 def test_what_is_kept_is_limited(monkeypatch):
     monkeypatch.setattr(memory, "_KEPT_BYTES", 1 << 20)
     for size in range(100_000, 100_040):
