@@ -67,6 +67,9 @@ def settings_against_native(layer):
         String, or `None` if it can.
     """
     cell = _holder(layer)
+    # Of the class itself: what extends it may compute something else.
+    if cell is not layer and not vars(type(cell)).get("has_kernels"):
+        return f"there are no kernels for {type(cell).__name__}"
     if kernel_kind(layer) is None:
         names = [
             keras.activations.serialize(getattr(cell, name))
@@ -113,22 +116,30 @@ def may_be_native(layer):
         return False
     if settings_against_native(layer):
         return False
-    return layer.engine == "native" or (
-        layer.units >= FEWEST_UNITS and not _has_gpu()
-    )
+    if layer.engine == "native":
+        return True
+    # Other topologies tell their density when the layer is built.
+    sparsity = layer.get_config().get("sparsity")
+    is_too_dense = sparsity is not None and 1 - sparsity > _highest(layer)
+    return not (layer.units < FEWEST_UNITS or is_too_dense or _has_gpu())
 
 
 def _pays(layer):
     """Whether a layer that has been built is faster natively."""
-    density = drawn_density(_holder(layer))
     if layer.units < FEWEST_UNITS:
         return False
-    if kernel_kind(layer) is not compressed.PRODUCT:
-        return density <= HIGHEST_DENSITY
-    places = sum(weight.total for weight in layer.sparse_weights)
-    return (
-        places >= FEWEST_PRODUCT_PLACES and density <= HIGHEST_PRODUCT_DENSITY
-    )
+    if kernel_kind(layer) is compressed.PRODUCT:
+        places = sum(weight.total for weight in layer.sparse_weights)
+        if places < FEWEST_PRODUCT_PLACES:
+            return False
+    return drawn_density(_holder(layer)) <= _highest(layer)
+
+
+def _highest(layer):
+    """The density up to which a layer is faster natively."""
+    if _holder(layer) is layer:
+        return HIGHEST_PRODUCT_DENSITY
+    return HIGHEST_DENSITY
 
 
 def _holder(layer):
@@ -141,7 +152,8 @@ def choose(layer, owner):
 
     Args:
         layer: Recurrent layer with a sparse cell, or dense layer, with
-            `engine` and `units`.
+            `engine`, `units` and `may_be_masked`, whether `engine="native"`
+            is a wish that another machine may not fulfil.
         owner: String that names it.
 
     Returns:
@@ -153,7 +165,16 @@ def choose(layer, owner):
     if layer.engine == "masked":
         return "masked"
     if layer.engine == "native":
-        reason = settings_against_native(layer) or machine_against_native()
+        reason = settings_against_native(layer)
+        machine_reason = machine_against_native()
+        if machine_reason and layer.may_be_masked and not reason:
+            warnings.warn(
+                f"{owner} was made for the native engine and runs on the "
+                f"masked one, at the speed of a dense layer: {machine_reason}",
+                stacklevel=2,
+            )
+            return "masked"
+        reason = reason or machine_reason
         if reason:
             raise ValueError(
                 f"{owner} cannot run on the native engine: {reason}. Use "

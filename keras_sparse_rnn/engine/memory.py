@@ -5,6 +5,7 @@ Fresh memory of that size comes from the operating system page by page, which
 takes longer than the arithmetic of a sparse layer.
 """
 
+import os
 import threading
 import weakref
 
@@ -70,7 +71,27 @@ def _take(size):
             if same:
                 _free[size] = same
             return taken
-    return np.empty(size + _ALIGNMENT, np.uint8)
+    try:
+        return np.empty(size + _ALIGNMENT, np.uint8)
+    except MemoryError:
+        # Perhaps there is enough once nothing is kept for others.
+        _forget()
+        return np.empty(size + _ALIGNMENT, np.uint8)
+
+
+def _forget():
+    """Gives back to the system what is not in use."""
+    global _free_bytes
+    with _lock:
+        _free.clear()
+        _free_bytes = 0
+
+
+def _start_anew():
+    """In the child of a fork, whose parent may have held the lock."""
+    global _lock
+    _lock = threading.RLock()
+    _forget()
 
 
 def _give_back(memory):
@@ -88,3 +109,7 @@ def _give_back(memory):
                 del _free[oldest]
         _free.setdefault(size, []).append(memory)
         _free_bytes += size
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

@@ -106,7 +106,7 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
 
     Raises:
         ValueError: If an array has another shape or type than it should.
-        NativeKernelsError: If a weight is no finite number.
+        NativeKernelsError: If a weight or bias is no finite number.
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps)
@@ -294,7 +294,8 @@ class _Call(_Fields):
                 "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
             )
         if arguments.counts is not None:
-            self.give("counts", arguments.counts, (batch, steps), np.bool_)
+            self._check("mask", arguments.counts, (batch, steps), np.bool_)
+            self.fields.counts = self._address(arguments.counts)
         for name, copies, width in (
             ("input_dropout", connections.input_copies, inputs),
             ("recurrent_dropout", connections.state_copies, units),
@@ -305,8 +306,14 @@ class _Call(_Fields):
         names = ("initial_state", "initial_carry")[: connections.kind.states]
         for name, state in zip(names, arguments.states, strict=True):
             self.give(name, state, (batch, units))
+        bias = arguments.bias
+        if bias is not None and not np.isfinite(bias).all():
+            raise library.NativeKernelsError(
+                f"{self.owner} expects a bias of finite numbers in the native "
+                f"engine. Received: bias={bias[~np.isfinite(bias)][0]}"
+            )
         self.fields.bias = self._address(
-            row_bias(connections.kind, arguments.bias, units)
+            row_bias(connections.kind, bias, units)
         )
         self._connections = connections
         self.sizes = library.Sizes()

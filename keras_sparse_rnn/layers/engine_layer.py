@@ -16,6 +16,9 @@ class EngineLayer:
     them natively, and call `_choose_engine()` when they are built.
     """
 
+    # Of a layer that was saved elsewhere.
+    may_be_masked = False
+
     def __init__(self, *args, **kwargs):
         engine_arguments = self.argument_classes[-1]
         names = [each.name for each in dataclasses.fields(engine_arguments)]
@@ -50,6 +53,13 @@ class EngineLayer:
     @supports_jit.setter
     def supports_jit(self, value):
         vars(self)["supports_jit"] = value
+
+    @classmethod
+    def from_config(cls, config):
+        layer = super().from_config(config)
+        # A model saved where there are kernels loads where there are none.
+        layer.may_be_masked = True
+        return layer
 
     def get_config(self):
         fields = dataclasses.fields(self.argument_classes[-1])

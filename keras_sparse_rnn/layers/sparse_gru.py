@@ -23,6 +23,7 @@ class SparseGRUCell(SparseCell, keras.layers.GRUCell):
     """
 
     gates = ("z", "r", "h")
+    has_kernels = True
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

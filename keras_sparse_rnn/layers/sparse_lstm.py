@@ -28,6 +28,7 @@ class SparseLSTMCell(SparseCell, keras.layers.LSTMCell):
     """
 
     gates = ("i", "f", "c", "o")
+    has_kernels = True
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

@@ -22,6 +22,8 @@ class SparseSimpleRNNCell(SparseCell, keras.layers.SimpleRNNCell):
     (32, 64)
     """
 
+    has_kernels = True
+
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
 @takes_arguments_of(keras.layers.SimpleRNN)

@@ -221,7 +221,7 @@ def test_a_dense_layer_has_any_activation(activation):
     ],
 )
 def test_what_dense_layer_may_come_to_run_natively(engine, units, expected):
-    layer = ksr.SparseDense(units, sparsity=0.9, engine=engine)
+    layer = ksr.SparseDense(units, sparsity=0.98, engine=engine)
     assert choice.may_be_native(layer) == expected
     assert layer.supports_jit != expected
 
@@ -366,3 +366,45 @@ def test_the_devices_are_asked_for_once(monkeypatch):
         assert asked == ["GPU"]
     finally:
         choice._has_gpu.cache_clear()
+
+
+class DoublingCell(ksr.SparseLSTMCell):
+    """Computes otherwise than the cell that it extends."""
+
+    def call(self, inputs, states, training=False):
+        output, states = super().call(inputs, states, training=training)
+        return 2 * output, states
+
+
+class DoublingLSTM(ksr.SparseLSTM):
+    cell_class = DoublingCell
+
+
+@needs_kernels
+def test_a_cell_of_ones_own_is_masked():
+    with pytest.warns(UserWarning, match="no kernels for DoublingCell"):
+        layer = built(cls=DoublingLSTM)
+    assert layer.engine_in_use == "masked"
+    with pytest.raises(ValueError, match=r"DoublingCell.*Received: engine="):
+        built("native", cls=DoublingLSTM)
+
+
+@pytest.mark.usefixtures("_without_kernels")
+@pytest.mark.parametrize("cls", [ksr.SparseLSTM, ksr.SparseDense])
+def test_a_saved_native_layer_is_masked_where_there_are_no_kernels(cls):
+    made = cls(128, sparsity=0.9, engine="native", name="mine")
+    with pytest.raises(ValueError, match="Received: engine='native'"):
+        made.build((None, None, 64))
+    loaded = cls.from_config(made.get_config())
+    with pytest.warns(UserWarning, match="mine.*made for the native engine"):
+        loaded.build((None, None, 64))
+    assert loaded.engine_in_use == "masked"
+    assert loaded.get_config()["engine"] == "native"
+
+
+@needs_kernels
+def test_xla_is_left_to_what_is_too_dense_before_it_is_built():
+    assert ksr.SparseLSTM(128, sparsity=0.6).supports_jit
+    assert not ksr.SparseLSTM(128, sparsity=0.8).supports_jit
+    assert ksr.SparseDense(128, sparsity=0.9).supports_jit
+    assert not ksr.SparseDense(128, sparsity=0.99).supports_jit

@@ -1,6 +1,9 @@
 """Memory that is used again: never while anything still reads it."""
 
 import gc
+import os
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -74,3 +77,47 @@ def test_what_is_kept_is_limited(monkeypatch):
 def test_more_than_there_is_raises():
     with pytest.raises(MemoryError):
         memory.empty(1 << 50)
+
+
+def test_what_is_kept_is_given_up_where_memory_is_short(monkeypatch):
+    memory.empty(50_000)
+    gc.collect()
+    assert memory._free
+    allocate, failures = np.empty, [MemoryError()]
+
+    def short(*arguments):
+        if failures:
+            raise failures.pop()
+        return allocate(*arguments)
+
+    monkeypatch.setattr(memory.np, "empty", short)
+    array = memory.empty(70_000_000)
+    assert array.shape == (70_000_000,)
+    assert not memory._free
+    assert memory._free_bytes == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Nothing forks here.")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+def test_a_child_does_not_wait_for_a_thread_of_its_parent():
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with memory._lock:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends a child that waits
+            memory.empty(50_000)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()

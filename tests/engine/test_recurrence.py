@@ -158,7 +158,7 @@ def test_an_input_that_is_no_number_stays_none():
         ("sequences", lambda x: x[::-1], "contiguous=False"),
         ("kernel", lambda x: x.T.copy(), r"`kernel`.*shape=\(36, 7\)"),
         ("recurrent_kernel", np.float16, "`recurrent_kernel`.*dtype=float16"),
-        ("counts", lambda _: np.ones((5, 4)), "`counts`.*dtype=float64"),
+        ("counts", lambda _: np.ones((5, 4)), "`mask`.*dtype=float64"),
         (
             "recurrent_dropout",
             lambda _: np.ones((3, 5, 9), np.float32),
@@ -189,6 +189,18 @@ def test_weights_that_are_not_finite_are_refused(matrix, value):
     drawn = sequences.example(KINDS["lstm"], density=1.0)
     getattr(drawn.arguments, matrix)[3, 2] = value
     with pytest.raises(library.NativeKernelsError, match="not finite numbers"):
+        recurrence.forward(
+            SETTINGS, drawn.connections, drawn.arguments, True, True
+        )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bias_that_is_not_finite_is_refused(value):
+    drawn = sequences.example(KINDS["lstm"])
+    drawn.arguments.bias[3] = value
+    with pytest.raises(
+        library.NativeKernelsError, match=f"finite.*Received: bias={value}"
+    ):
         recurrence.forward(
             SETTINGS, drawn.connections, drawn.arguments, True, True
         )
