@@ -7,6 +7,7 @@ import sys
 import setuptools
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import LinkError
 
 HERE = pathlib.Path(__file__).parent
 
@@ -39,26 +40,28 @@ class BuildKernels(build_ext):
                 extra_postargs=[*FLAGS, *own],
                 depends=ext.depends,
             )
+        if sys.platform != "linux":
+            self.link(ext, objects)
+            return
+        exported = pathlib.Path(self.build_temp) / "exported.map"
+        exported.write_text("{ global: ksr_*; local: *; };")
+        # So that this library's functions are not taken for another's.
+        exports = f"-Wl,--version-script={exported}"
+        try:
+            # So that an older C++ library on another machine will do.
+            static = ("-static-libstdc++", "-static-libgcc")
+            self.link(ext, objects, exports, *static)
+        except LinkError:
+            # Some distributions ship the static C++ library apart.
+            self.link(ext, objects, exports)
+
+    def link(self, ext, objects, *flags):
         self.compiler.link_shared_object(
             objects,
             self.get_ext_fullpath(ext.name),
-            extra_postargs=[
-                "-pthread",
-                *(self.linux_flags() if sys.platform == "linux" else []),
-            ],
+            extra_postargs=["-pthread", *flags],
             target_lang="c++",
         )
-
-    def linux_flags(self):
-        exported = pathlib.Path(self.build_temp) / "exported.map"
-        exported.write_text("{ global: ksr_*; local: *; };")
-        return [
-            # So that an older C++ library on another machine will do,
-            "-static-libstdc++",
-            "-static-libgcc",
-            # and this one's functions are not taken for another library's.
-            f"-Wl,--version-script={exported}",
-        ]
 
 
 class WheelForEveryPython(bdist_wheel):
