@@ -142,7 +142,8 @@ def test_all_blocks_of_a_batch(batch):
 @needs_kernels
 @pytest.mark.parametrize("batch", [1, 33, 700])
 def test_the_same_bits_with_any_number_of_threads(batch):
-    drawn = example(batch, 400, 300, density=0.9)
+    # Enough work for several threads, also where there is a single block.
+    drawn = example(batch, 1000, 900, density=0.9)
     alone = run(*drawn, threads=1)
     for threads in (2, 3, 5):
         sequences.assert_same(run(*drawn, threads=threads), alone)

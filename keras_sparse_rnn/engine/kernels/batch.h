@@ -19,7 +19,11 @@ constexpr int64_t kGradientCopies = 16;
 
 // Below so many vector operations a thread costs more than it brings: in all,
 // to start it, and in a time step, to wait for it.
+template <typename Cell>
 constexpr int64_t kOperationsForThread = 60000;
+// A single step is over before a thread has come to a core that others use.
+template <>
+constexpr int64_t kOperationsForThread<Product> = 1000000;
 constexpr int64_t kOperationsForWaiting = 6000;
 
 template <typename Vector, int N, typename Cell>
@@ -35,7 +39,7 @@ class Batch {
     const int64_t operations = N * (connections() + 24 * r.units);
     threads_ = r.threads < 1 ? 1 : r.threads;
     const int64_t worthwhile =
-        operations * r.steps * blocks_ / kOperationsForThread;
+        operations * r.steps * blocks_ / kOperationsForThread<Cell>;
     threads_ = least(threads_, worthwhile < 1 ? 1 : worthwhile);
     in_step_ = threads_ > copies_;
     if (in_step_) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <string>
 #include <vector>
@@ -301,11 +302,17 @@ inline std::vector<Case> cases() {
     for (int64_t units : {1, 37, 150}) {
       Case c = {KSR_PRODUCT, batch, 1};
       c.units = units;
-      // Enough work for threads that share the units of one block.
-      if (units == 150) c.inputs = batch < 33 ? 400 : 21;
       c.seed = all.size();
       all.push_back(c);
     }
+  // Enough work for threads: those that share the units of one block, and
+  // those that share the samples of a batch.
+  for (auto [batch, units, inputs] : {std::array{33, 900, 1000},
+                                      std::array{1200, 150, 200}}) {
+    Case c = {KSR_PRODUCT, batch, 1, inputs, units};
+    c.density = 0.95;
+    all.push_back(c);
+  }
   // Gates that do not fit into a cache.
   Case c = {KSR_LSTM, 33};
   c.steps = 60;
