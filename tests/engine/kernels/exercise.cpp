@@ -29,6 +29,10 @@ void* operator new(size_t size) {
   if (!memory) throw std::bad_alloc();
   return memory;
 }
+// The standard library's own may come from a sanitizer, and not fit `free`.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return malloc(size);
+}
 void operator delete(void* memory) noexcept { free(memory); }
 void operator delete(void* memory, size_t) noexcept { free(memory); }
 
