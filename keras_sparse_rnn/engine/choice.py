@@ -18,6 +18,9 @@ FEWEST_UNITS = 64
 # a layer is built: measured by `benchmarks/dense_layer.py`.
 HIGHEST_PRODUCT_DENSITY = 1 / 32
 FEWEST_PRODUCT_PLACES = 2**20
+# Connections are whole numbers: a layer large enough for the native engine may
+# be drawn this much below the density that was asked for, at most.
+_ROUNDING = 1 / FEWEST_UNITS**2
 
 
 def kernel_kind(layer):
@@ -120,7 +123,9 @@ def may_be_native(layer):
         return True
     # Other topologies tell their density when the layer is built.
     sparsity = layer.get_config().get("sparsity")
-    is_too_dense = sparsity is not None and 1 - sparsity > _highest(layer)
+    is_too_dense = (
+        sparsity is not None and 1 - sparsity > _highest(layer) + _ROUNDING
+    )
     return not (layer.units < FEWEST_UNITS or is_too_dense or _has_gpu())
 
 

@@ -408,3 +408,15 @@ def test_xla_is_left_to_what_is_too_dense_before_it_is_built():
     assert not ksr.SparseLSTM(128, sparsity=0.8).supports_jit
     assert ksr.SparseDense(128, sparsity=0.9).supports_jit
     assert not ksr.SparseDense(128, sparsity=0.99).supports_jit
+
+
+@needs_kernels
+@pytest.mark.parametrize("features", [64, 96, 100])
+@pytest.mark.parametrize("sparsity", [0.7, 0.69999])
+def test_xla_is_not_left_to_what_is_drawn_just_sparse_enough(
+    features, sparsity
+):
+    layer = ksr.SparseLSTM(128, sparsity=sparsity)
+    could_be_compiled = layer.supports_jit
+    layer.build((None, None, features))
+    assert layer.engine_in_use == "masked" or not could_be_compiled
