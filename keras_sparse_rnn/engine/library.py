@@ -111,10 +111,11 @@ class Sizes(ctypes.Structure):
 
 
 BAD_CONNECTIONS = 2
+NOT_FINITE = 3
 _REASONS = {
     1: "sizes that do not fit together",
     BAD_CONNECTIONS: "connections that are out of range or not in order",
-    3: "weights that are not finite numbers",
+    NOT_FINITE: "weights that are not finite numbers",
     4: "an instruction set that this machine does not have",
 }
 

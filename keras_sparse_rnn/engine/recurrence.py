@@ -307,11 +307,8 @@ class _Call(_Fields):
         for name, state in zip(names, arguments.states, strict=True):
             self.give(name, state, (batch, units))
         bias = arguments.bias
-        if bias is not None and not np.isfinite(bias).all():
-            raise library.NativeKernelsError(
-                f"{self.owner} expects a bias of finite numbers in the native "
-                f"engine. Received: bias={bias[~np.isfinite(bias)][0]}"
-            )
+        if bias is not None:
+            self._check_finite("bias", bias)
         self.fields.bias = self._address(
             row_bias(connections.kind, bias, units)
         )
@@ -343,15 +340,21 @@ class _Call(_Fields):
     def collect_weights(self, kernel, recurrent_kernel, kept):
         """Copies the weights of the connections to the end of `kept`."""
         places = self._connections.places
-        self._gather(
-            _matrices(kernel, recurrent_kernel, places), self._weights(kept)
+        weights = self._weights(kept)
+        status = self._gather(
+            _matrices(kernel, recurrent_kernel, places), weights
         )
+        if status == library.NOT_FINITE:
+            is_first = places < kernel.size
+            self._check_finite("kernel", weights[is_first])
+            self._check_finite("recurrent_kernel", weights[~is_first])
+        self.check(status)
 
     def turn_weights(self, kept):
         """Gives the weights at the end of `kept`, also feature by feature."""
         weights, turned = self._weights(kept), self._connections.turned
         by_feature = memory.empty(weights.shape)
-        self._gather(_matrices(weights, None, turned), by_feature)
+        self.check(self._gather(_matrices(weights, None, turned), by_feature))
         self.fields.features.weights = self._address(by_feature)
 
     def _weights(self, kept):
@@ -360,11 +363,17 @@ class _Call(_Fields):
         return weights
 
     def _gather(self, matrices, weights):
-        self.check(
-            library.load().ksr_gather(
-                *matrices, weights.ctypes.data, self.fields.threads
-            )
+        return library.load().ksr_gather(
+            *matrices, weights.ctypes.data, self.fields.threads
         )
+
+    def _check_finite(self, name, array):
+        is_bad = ~np.isfinite(array)
+        if is_bad.any():
+            raise library.NativeKernelsError(
+                f"{self.owner} expects a `{name}` of finite numbers in the "
+                f"native engine. Received: {name}={array[is_bad][0]}"
+            )
 
     def _check(self, name, array, shape, dtype=np.float32):
         if (

@@ -188,7 +188,11 @@ def test_bad_arguments_are_refused_by_name(argument, change, message):
 def test_weights_that_are_not_finite_are_refused(matrix, value):
     drawn = sequences.example(KINDS["lstm"], density=1.0)
     getattr(drawn.arguments, matrix)[3, 2] = value
-    with pytest.raises(library.NativeKernelsError, match="not finite numbers"):
+    with pytest.raises(
+        library.NativeKernelsError,
+        match=rf"^a layer expects a `{matrix}` of finite numbers .*"
+        rf"Received: {matrix}={value}$",
+    ):
         recurrence.forward(
             SETTINGS, drawn.connections, drawn.arguments, True, True
         )

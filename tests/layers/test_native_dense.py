@@ -296,7 +296,8 @@ def test_weights_that_are_no_numbers_are_an_error_that_names_the_layer(value):
     layer._kernel.assign(np.full((FEATURES, UNITS), value))
     with pytest.raises(
         (tf.errors.UnknownError, RuntimeError),
-        match=r"SparseDense 'mine': .* weights that are not finite numbers",
+        match=r"SparseDense 'mine' expects a `kernel` of finite numbers .*"
+        rf"Received: kernel={value}",
     ):
         layer(normal(5, FEATURES))
 
