@@ -15,10 +15,25 @@ INSTRUCTION_SET_VARIABLE = "KERAS_SPARSE_RNN_INSTRUCTION_SET"
 _INTERFACE_VERSION = 3
 _PATH = pathlib.Path(__file__).with_name("_native_kernels.so")
 
-HOW_TO_GET_THEM = (
-    "install a C++17 compiler (Debian and Ubuntu: `apt-get install g++`), then "
-    "install keras_sparse_rnn again with `--force-reinstall --no-cache-dir`"
-)
+
+def how_to_get_them(system=os.name):
+    """What to do where there are no kernels.
+
+    Args:
+        system: String, the system's name as `os.name` gives it. Defaults to
+            this one's.
+
+    Returns:
+        String, the end of a sentence.
+    """
+    if system == "nt":
+        # They are compiled with flags of GCC's and Clang's.
+        return "the native engine runs on Linux and macOS, not on Windows"
+    return (
+        "install a C++17 compiler (Debian and Ubuntu: `apt-get install g++`), "
+        "then install keras_sparse_rnn again with `--force-reinstall "
+        "--no-cache-dir`"
+    )
 
 
 class NativeKernelsError(RuntimeError):
@@ -152,19 +167,19 @@ def load():
     if not _PATH.exists():
         raise NativeKernelsError(
             "The native kernels were not built when keras_sparse_rnn was "
-            f"installed: {HOW_TO_GET_THEM}. Received: no file {_PATH}"
+            f"installed: {how_to_get_them()}. Received: no file {_PATH}"
         )
     try:
         library = ctypes.CDLL(str(_PATH))
         version = library.ksr_interface_version()
     except (OSError, AttributeError) as error:
         raise NativeKernelsError(
-            f"The native kernels cannot be loaded: {HOW_TO_GET_THEM}. "
+            f"The native kernels cannot be loaded: {how_to_get_them()}. "
             f"Received: {error}"
         ) from error
     if version != _INTERFACE_VERSION:
         raise NativeKernelsError(
-            f"The native kernels are of another version: {HOW_TO_GET_THEM}. "
+            f"The native kernels are of another version: {how_to_get_them()}. "
             f"Received: version={version}, expected {_INTERFACE_VERSION}"
         )
     _declare(library)

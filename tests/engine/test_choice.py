@@ -81,9 +81,7 @@ def _without_gpu(monkeypatch):
 
 @pytest.fixture
 def _without_kernels(monkeypatch):
-    monkeypatch.setattr(
-        library, "missing_reason", lambda: library.HOW_TO_GET_THEM
-    )
+    monkeypatch.setattr(library, "missing_reason", library.how_to_get_them)
 
 
 def built(engine="auto", units=128, sparsity=0.9, cls=ksr.SparseLSTM, **kwargs):

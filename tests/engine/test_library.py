@@ -72,6 +72,13 @@ def test_without_a_file_the_error_says_how_to_get_it(fresh, tmp_path):
     assert text.endswith(f"Received: no file {path}")
 
 
+def test_a_compiler_is_not_advised_where_it_would_not_help():
+    assert_says_how_to_get_kernels(library.how_to_get_them("posix"))
+    text = library.how_to_get_them("nt")
+    assert "compiler" not in text
+    assert "runs on Linux and macOS" in text
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no library", b"\x7fELF" + bytes(60)], ids=len
 )
