@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.engine import library
 from tests.layers import engines
 
 pytestmark = engines.needs_kernels
@@ -61,6 +62,25 @@ def assert_same_masks(first, second):
         ksr.sparse_weights(first), ksr.sparse_weights(second), strict=True
     ):
         np.testing.assert_array_equal(a.mask.numpy(), b.mask.numpy())
+
+
+def test_a_keras_file_where_there_are_no_kernels(tmp_path, monkeypatch):
+    model = trained("native")
+    expected = model.predict(inputs(), verbose=0)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    monkeypatch.setattr(library, "missing_reason", lambda: "there are none.")
+    with pytest.warns(UserWarning, match="there are none") as caught:
+        loaded = keras.models.load_model(path)
+    messages = [str(each.message) for each in caught]
+    assert sum("'last'" in message for message in messages) == 1
+    assert engines_in_use(loaded) == {"masked"}
+    assert loaded.get_layer("last").engine == "native"
+    assert_predictions(loaded, expected)
+    again = tmp_path / "again.keras"
+    loaded.save(again)
+    monkeypatch.undo()
+    assert engines_in_use(keras.models.load_model(again)) == {"native"}
 
 
 def test_a_keras_file_and_training_that_goes_on(tmp_path):
