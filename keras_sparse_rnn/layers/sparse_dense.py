@@ -44,8 +44,9 @@ class SparseDense(
 
     Raises:
         ValueError: If the topology's arguments are out of range or
-            contradict, LoRA or quantization is asked for, or
-            `engine="native"` cannot be had.
+            contradict, or LoRA or quantization is asked for. When it is
+            built, if `engine="native"` cannot be had, with the reason. When it
+            is exported as it is, if it runs on the native engine.
 
     Example:
 

@@ -73,7 +73,9 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             loop, or cuDNN, on masked matrices. `"native"`: on a CPU, on the
             connections alone. `"auto"`: natively where that is faster, on a
             CPU, at low density and with many units. Outputs and gradients
-            agree to float precision. Defaults to `"auto"`.
+            agree to float precision. A layer saved with `"native"` is masked,
+            with a warning, where it is loaded and there are no kernels.
+            Defaults to `"auto"`.
         recompute_gates: Boolean, whether the native engine computes the gates
             again in the backward pass instead of keeping them, which takes
             less memory and more time. Defaults to `False`.
@@ -90,7 +92,9 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
 
     Raises:
         ValueError: If the topology's arguments are out of range or
-            contradict, naming the layer.
+            contradict, naming the layer. When it is built, if
+            `engine="native"` cannot be had, with the reason. When it is
+            exported as it is, if it runs on the native engine.
 
     Example:
 

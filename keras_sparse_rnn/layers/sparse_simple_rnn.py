@@ -56,7 +56,9 @@ class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
 
     Raises:
         ValueError: If the topology's arguments are out of range or
-            contradict, naming the layer.
+            contradict, naming the layer. When it is built, if
+            `engine="native"` cannot be had, with the reason. When it is
+            exported as it is, if it runs on the native engine.
 
     Example:
 
