@@ -204,8 +204,8 @@ class Expected:
 
     Attributes:
         arrays: Dict like that of `run()`, in double precision.
-        terms: Dict, for the gradients of weights and biases the largest sum of
-            the absolute values of what is added up to one of them.
+        terms: Dict, for gradients the largest sum of the absolute values of
+            what is added up to one of them.
     """
 
     arrays: dict
@@ -230,8 +230,8 @@ def reference(example, go_backwards=False, seen=None):
 def errors(found, expected):
     """For each array the largest difference relative to the largest value.
 
-    Where thousands of terms cancel, as they may in the gradient of a lone
-    weight, no sum in single precision is near to so small a rest: there the
+    Where many terms cancel, as they may in the gradient of a lone weight or
+    input, no sum in single precision is near to so small a rest: there the
     error of rounding the terms is what counts as 1e-5.
     """
     assert found.keys() == expected.arrays.keys()
@@ -305,6 +305,8 @@ class _Reference:
         self.d_recurrent = np.zeros(self.recurrent_kernel.shape)
         self.d_bias = np.zeros(self.bias.shape)
         self.bias_terms = 0
+        # Of the inputs at any time step, and of the state before the first.
+        self.input_terms = self.state_terms = 0
         self.squares = {}
         d_state = [np.float64(each) for each in self.example.state_gradients]
         for step in reversed(range(self.steps)):
@@ -331,7 +333,13 @@ class _Reference:
             )
         return Expected(
             _named(outputs, state, gradients, d_state),
-            {"gradient of bias": self.bias_terms.max()}
+            {
+                "gradient of bias": self.bias_terms.max(),
+                # Times the roundings that each term has behind it, of gates
+                # and products.
+                "gradient of sequences": 4 * self.input_terms,
+                "gradient of state 0": 4 * self.state_terms.max(),
+            }
             | {
                 f"gradient of {name}": max(
                     np.sqrt(a.max() * b.max()) for a, b in gates.values()
@@ -452,8 +460,11 @@ class _Reference:
         self.d_bias[1] += d_state_sums.sum(axis=1)
         self.bias_terms = self.bias_terms + np.abs(d_sums).sum(axis=1)
         time = self.times[step]
+        input_terms = np.zeros((self.batch, self.inputs))
+        self.state_terms = np.abs(d_before[0])
         for gate in range(self.kind.gates):
             copy = gate % len(kept["in"])
+            input_terms += np.abs(d_sums[gate]) @ np.abs(self.kernel[gate]).T
             to_input = d_sums[gate] @ self.kernel[gate].T
             if self.given.input_dropout is not None:
                 to_input = to_input * self.given.input_dropout[copy]
@@ -461,6 +472,9 @@ class _Reference:
             self.d_kernel[gate] += kept["in"][copy].T @ d_sums[gate]
             self.add_terms("kernel", gate, kept["in"][copy], d_sums)
 
+            self.state_terms = self.state_terms + np.abs(
+                d_state_sums[gate]
+            ) @ np.abs(self.recurrent_kernel[gate].T)
             to_state = d_state_sums[gate] @ self.recurrent_kernel[gate].T
             source = sees[gate]
             if "reset" in kept and gate == 2:
@@ -471,4 +485,5 @@ class _Reference:
                 copy = gate % len(kept["state"])
                 to_state = to_state * self.given.recurrent_dropout[copy]
             d_before[0] = d_before[0] + to_state
+        self.input_terms = max(self.input_terms, input_terms.max())
         return d_before
