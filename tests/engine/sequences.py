@@ -336,9 +336,9 @@ class _Reference:
             {
                 "gradient of bias": self.bias_terms.max(),
                 # Times the roundings that each term has behind it, of gates
-                # and products.
-                "gradient of sequences": 4 * self.input_terms,
-                "gradient of state 0": 4 * self.state_terms.max(),
+                # and products, in each step on the way.
+                "gradient of sequences": 4 * self.steps * self.input_terms,
+                "gradient of state 0": 4 * self.steps * self.state_terms.max(),
             }
             | {
                 f"gradient of {name}": max(
