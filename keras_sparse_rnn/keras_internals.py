@@ -34,6 +34,22 @@ def is_compiled_by_xla():
     return bool(control_flow_util.GraphOrParentsInXlaContext(graph))
 
 
+def refuse_in_saved_models(variable, refuse):
+    """Calls a function when a SavedModel is about to hold a variable.
+
+    Not when a checkpoint is. A SavedModel holds the variables that its
+    functions read, and asks each to add itself: Keras's `ExportArchive` does
+    not ask the layers themselves.
+
+    Args:
+        variable: `keras.Variable` with a TensorFlow variable in it. Without
+            one, as where a model is only given shapes, nothing is done.
+        refuse: Function without arguments that raises.
+    """
+    if hasattr(variable.value, "_export_to_saved_model_graph"):
+        variable.value._export_to_saved_model_graph = lambda *_, **__: refuse()
+
+
 def flatten_layers(layer):
     """The layer and everything inside it, cells too, each once.
 

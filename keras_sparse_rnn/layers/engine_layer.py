@@ -5,6 +5,7 @@ import warnings
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.engine import choice
+from keras_sparse_rnn.tracing import is_tracing
 
 
 class EngineLayer:
@@ -81,6 +82,8 @@ class EngineLayer:
         if self._native is None:
             return False
         if not keras_internals.is_compiled_by_xla():
+            if is_tracing():
+                self._guard_saved_models()
             return True
         if self.engine == "native":
             raise ValueError(
@@ -99,14 +102,18 @@ class EngineLayer:
             )
         return False
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        # A SavedModel would hold a call into this Python process.
-        if save_type == "savedmodel" and self.engine_in_use == "native":
-            raise ValueError(
-                f"{self._named()} runs on the native engine, which no "
-                "SavedModel can hold. Export "
-                "`keras_sparse_rnn.strip_sparsity(model)`, which computes the "
-                "same in plain Keras layers. "
-                f"Received: engine={self.engine!r}"
+    def _guard_saved_models(self):
+        """Once a function is traced that a SavedModel might come to hold."""
+        for weight in self.sparse_weights:
+            keras_internals.refuse_in_saved_models(
+                weight.mask, self._refuse_saved_model
             )
-        return super()._trackable_children(save_type, **kwargs)
+
+    def _refuse_saved_model(self):
+        # It would hold a call into this Python process.
+        raise ValueError(
+            f"{self._named()} runs on the native engine, which no SavedModel "
+            "can hold. Export `keras_sparse_rnn.strip_sparsity(model)`, which "
+            "computes the same in plain Keras layers. "
+            f"Received: engine={self.engine!r}"
+        )

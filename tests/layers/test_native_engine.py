@@ -96,6 +96,18 @@ CASES = [
 ]
 
 
+def keras_drops_all():
+    """Whether Keras takes a dropout of 1, as not all its versions do."""
+    try:
+        keras.random.dropout(np.ones(1, "float32"), 1.0)
+    except ValueError:
+        return False
+    return True
+
+
+KERAS_DROPS_ALL = keras_drops_all()
+
+
 def call_options(kind, options):
     options = dict(options)
     if options.pop("mask", False):
@@ -114,6 +126,13 @@ def test_both_engines_agree(kind, name, case):
     if arguments.get("stateful"):
         options["calls"] = 2
     inputs = engines.sequences()
+    rates = {arguments.get(f"{each}dropout", 0) for each in ("", "recurrent_")}
+    if 1 in rates and not KERAS_DROPS_ALL:
+        for engine in engines.ENGINES:
+            layer = engines.make(kind, engine, **arguments)
+            with pytest.raises(ValueError, match=r"Received: rate=1\.0"):
+                engines.run(layer, inputs, **options)
+        return
     expected = engines.run(
         engines.make(kind, "masked", **arguments), inputs, **options
     )
