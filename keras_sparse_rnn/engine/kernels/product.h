@@ -109,10 +109,10 @@ class Sequence<Vector, N, Product> {
         Vector totals[4] = {B::load(gradient).folded(), none, none, none};
         add_sums(totals, bias + row, 1);
         const int32_t first = r_.rows.starts[row];
-        add_weight_gradients<Vector, N>(gradient, inputs_,
-                                        r_.rows.sources + first,
-                                        r_.rows.starts[row + 1] - first,
-                                        weights + first);
+        add_weight_gradients<Vector, N, 1>(gradient, 0, inputs_, 0,
+                                           r_.rows.sources + first,
+                                           r_.rows.starts[row + 1] - first,
+                                           weights + first);
       }
     });
   }

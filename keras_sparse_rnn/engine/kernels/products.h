@@ -93,13 +93,18 @@ inline void add_weighted_sums(const float* panel, const int32_t* sources,
 }
 
 // Adds to the gradient of each connection of a row the product of the row's
-// gradient with the connection's source, summed over the block.
-template <typename Vector, int N>
-inline void add_weight_gradients(const float* row_gradient, const float* panel,
+// gradient with the connection's source, summed over the block and over `Steps`
+// time steps, which lie `row_stride` and `panel_stride` apart. One sum over a
+// vector's samples then serves all these steps.
+template <typename Vector, int N, int Steps>
+inline void add_weight_gradients(const float* row_gradient, int64_t row_stride,
+                                 const float* panel, int64_t panel_stride,
                                  const int32_t* sources, int count,
                                  float* gradients) {
   using B = Block<Vector, N>;
-  const B row = B::load(row_gradient);
+  B rows[Steps];
+  for (int step = 0; step < Steps; ++step)
+    rows[step] = B::load(row_gradient + step * row_stride);
   for (int k = 0; k < count; k += 4) {
     Vector products[4];
     // Lists are padded: beyond the end these are sources of other rows, whose
@@ -107,10 +112,13 @@ inline void add_weight_gradients(const float* row_gradient, const float* panel,
     for (int i = 0; i < 4; ++i) {
       const float* source =
           panel + static_cast<int64_t>(sources[k + i]) * B::width;
-      products[i] = row.v[0] * Vector::load(source);
-      for (int n = 1; n < N; ++n)
-        products[i] = multiply_add(
-            row.v[n], Vector::load(source + n * Vector::width), products[i]);
+      products[i] = Vector::all(0.0f);
+      for (int step = 0; step < Steps; ++step)
+        for (int n = 0; n < N; ++n)
+          products[i] = multiply_add(
+              rows[step].v[n],
+              Vector::load(source + step * panel_stride + n * Vector::width),
+              products[i]);
     }
     add_sums(products, gradients + k, count - k < 4 ? count - k : 4);
   }
@@ -118,27 +126,30 @@ inline void add_weight_gradients(const float* row_gradient, const float* panel,
 
 // The same for gates that share connections. `rows` says which of the unit's
 // rows the gates are.
-template <typename Vector, int N, int Gates>
+template <typename Vector, int N, int Steps, int Gates>
 inline void add_tied_weight_gradients(const float* unit_gradient,
+                                      int64_t row_stride,
                                       const int (&rows)[Gates],
-                                      const float* panel,
+                                      const float* panel, int64_t panel_stride,
                                       const int32_t* sources, int count,
                                       float* gradients) {
   using B = Block<Vector, N>;
-  B gates[Gates];
-  for (int gate = 0; gate < Gates; ++gate)
-    gates[gate] = B::load(unit_gradient + rows[gate] * B::width);
+  B gates[Steps][Gates];
+  for (int step = 0; step < Steps; ++step)
+    for (int gate = 0; gate < Gates; ++gate)
+      gates[step][gate] = B::load(unit_gradient + step * row_stride +
+                                  rows[gate] * B::width);
   for (int k = 0; k < count; ++k) {
-    const B source =
-        B::load(panel + static_cast<int64_t>(sources[k]) * B::width);
+    const float* source =
+        panel + static_cast<int64_t>(sources[k]) * B::width;
     Vector products[4];
-    for (int gate = 0; gate < 4; ++gate) {
-      products[gate] = Vector::all(0.0f);
-      if (gate >= Gates) continue;
-      products[gate] = gates[gate].v[0] * source.v[0];
-      for (int n = 1; n < N; ++n)
-        products[gate] =
-            multiply_add(gates[gate].v[n], source.v[n], products[gate]);
+    for (int gate = 0; gate < 4; ++gate) products[gate] = Vector::all(0.0f);
+    for (int step = 0; step < Steps; ++step) {
+      const B values = B::load(source + step * panel_stride);
+      for (int gate = 0; gate < Gates; ++gate)
+        for (int n = 0; n < N; ++n)
+          products[gate] = multiply_add(gates[step][gate].v[n], values.v[n],
+                                        products[gate]);
     }
     add_sums(products, gradients + k * Gates, Gates);
   }

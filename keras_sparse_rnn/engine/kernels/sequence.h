@@ -18,6 +18,12 @@ namespace {
 // Half a MiB: what a block may keep of its gates in a cache of its own.
 constexpr int64_t kFloatsInCache = 1 << 17;
 
+// Of a line of the cache.
+constexpr int64_t kFloatsOfLine = 16;
+
+// The most time steps whose gradients of connections are added up together.
+constexpr int kMostSteps = 4;
+
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The sizes that follow from the arguments for blocks of some width.
@@ -25,6 +31,7 @@ struct Layout {
   int64_t features, state_start, reset_start, step_floats, slots, gate_slots;
   int64_t raw_floats, carry_floats, gate_floats, kept_floats;
   int64_t row_floats, forward_scratch, backward_scratch, mask_floats;
+  int64_t together;  // Time steps, see `kMostSteps`.
 
   template <typename Cell>
   static Layout of(const KsrRecurrence& r, int64_t block) {
@@ -43,11 +50,15 @@ struct Layout {
     s.kept_floats = s.slots * s.step_floats + s.raw_floats + s.carry_floats +
                     s.gate_floats;
     s.row_floats = Cell::rows * units;
+    // Their features are read in any order, so they have to stay in a cache.
+    s.together = kMostSteps;
+    while (s.together > 1 && s.together * s.step_floats > kFloatsInCache)
+      s.together /= 2;
     s.mask_floats = s.reset_start * block;
     s.forward_scratch = s.mask_floats;
     // Gradients of rows, of features, direct and carried; gates; masks.
-    s.backward_scratch = s.row_floats + s.step_floats + 2 * units +
-                         Cell::kept * units + s.mask_floats;
+    s.backward_scratch = s.together * s.row_floats + s.step_floats +
+                         2 * units + Cell::kept * units + s.mask_floats;
     return s;
   }
 };
@@ -148,8 +159,9 @@ class Sequence {
   }
 
   void backward(float* weights_gradient, float* bias_gradient) {
-    row_gradients_ = scratch_ + layout_.mask_floats;
-    feature_gradients_ = row_gradients_ + layout_.row_floats;
+    all_row_gradients_ = scratch_ + layout_.mask_floats;
+    feature_gradients_ =
+        all_row_gradients_ + layout_.together * layout_.row_floats;
     direct_ = feature_gradients_ + layout_.step_floats;
     carry_gradients_ = direct_ + r_.units * block_;
     float* recomputed = carry_gradients_ + r_.units * block_;
@@ -163,6 +175,8 @@ class Sequence {
         share_of(r_.features.starts, 1, layout_.reset_start, 4, rank_, size());
     wait();
     for (int64_t t = r_.steps - 1; t >= 0; --t) {
+      const int64_t place = t % layout_.together;
+      row_gradients_ = all_row_gradients_ + place * layout_.row_floats;
       read_live(t);
       const float* live = has_live() ? live_ : nullptr;
       if (t + 1 < r_.steps) write_input_gradients(t + 1);
@@ -187,7 +201,9 @@ class Sequence {
         wait();
       }
       sum_features(features.begin, features.end);
-      add_gradients(t, weights_gradient, bias_gradient);
+      if (place == 0)
+        add_gradients(t, least(layout_.together, r_.steps - t),
+                      weights_gradient, bias_gradient);
       wait();
     }
     write_input_gradients(0);
@@ -294,6 +310,15 @@ class Sequence {
                  to + (copy * r_.inputs + i) * block_);
   }
 
+  // Asks for `count` numbers of each sample, which another time step is to read
+  // or write: a processor does not foresee as many streams by itself.
+  static void fetch_ahead(const float* from, int64_t stride, int64_t samples,
+                          int64_t count) {
+    for (int64_t sample = 0; sample < samples; ++sample)
+      for (int64_t i = 0; i < count; i += kFloatsOfLine)
+        __builtin_prefetch(from + sample * stride + i, 0, 2);
+  }
+
   static void multiply(const float* a, const float* b, float* to) {
     for (int o = 0; o < block_; o += Vector::width)
       (Vector::load(a + o) * Vector::load(b + o)).store(to + o);
@@ -302,6 +327,8 @@ class Sequence {
   void write_input_gradients(int64_t t) const {
     float* to = r_.sequences_gradient +
                 (first_sample_ * r_.steps + time(t)) * r_.inputs;
+    const int64_t stride = r_.steps * r_.inputs;
+    const int64_t ahead = r_.backwards ? r_.inputs : -r_.inputs;
     for (int64_t begin = inputs_.begin; begin < inputs_.end;
          begin += KSR_GROUP) {
       const int64_t end = least(begin + KSR_GROUP, inputs_.end);
@@ -318,8 +345,8 @@ class Sequence {
         }
         from = tile;
       }
-      write_features(from, block_, samples_, end - begin, to + begin,
-                     r_.steps * r_.inputs);
+      write_features(from, block_, samples_, end - begin, to + begin, stride);
+      if (t > 0) fetch_ahead(to + begin + ahead, stride, samples_, end - begin);
     }
   }
 
@@ -518,13 +545,21 @@ class Sequence {
   void reverse_units(int64_t t, int64_t begin, int64_t end, float* group,
                      const float* live) {
     float tile[KSR_GROUP * block_];
-    if (r_.outputs_gradient)
-      read_features(r_.outputs_gradient +
-                        (first_sample_ * r_.steps + t) * r_.units + begin,
-                    r_.steps * r_.units, samples_, end - begin, tile, block_);
+    const float* upstream = r_.outputs_gradient;
+    const int64_t stride = r_.steps * r_.units;
+    if (upstream) {
+      upstream += (first_sample_ * r_.steps + t) * r_.units + begin;
+      read_features(upstream, stride, samples_, end - begin, tile, block_);
+    }
+    if (upstream && t > 0)
+      fetch_ahead(upstream - r_.units, stride, samples_, end - begin);
+    const bool fetches_gates = r_.keeps_gates && t > 0;
     for (int64_t unit = begin; unit < end; ++unit) {
+      if (fetches_gates)
+        fetch_ahead(gates_of(gates(t - 1, begin), unit - begin), 0, 1,
+                    Cell::kept * block_);
       B gradient = state_gradient(unit);
-      if (r_.outputs_gradient)
+      if (upstream)
         gradient.add(B::load(tile + (unit - begin) * block_));
       for (int n = 0; n < N; ++n) {
         const int o = n * Vector::width;
@@ -590,36 +625,61 @@ class Sequence {
     sum.store(to);
   }
 
-  // Of connections and biases of this member's units.
-  void add_gradients(int64_t t, float* weights, float* bias) const {
-    const float* features = panel(t);
+  // Of connections and biases of this member's units, from some time steps,
+  // of which `t` is the first.
+  void add_gradients(int64_t t, int64_t steps, float* weights,
+                     float* bias) const {
+    const float* rows = all_row_gradients_;
+    while (steps > 0) {
+      const int64_t done = steps >= 4 ? 4 : steps >= 2 ? 2 : 1;
+      if (done == 4)
+        add_gradients<4>(rows, panel(t), weights, bias);
+      else if (done == 2)
+        add_gradients<2>(rows, panel(t), weights, bias);
+      else
+        add_gradients<1>(rows, panel(t), weights, bias);
+      t += done;
+      steps -= done;
+      rows += done * layout_.row_floats;
+    }
+  }
+
+  template <int Steps>
+  void add_gradients(const float* first_rows, const float* features,
+                     float* weights, float* bias) const {
+    const int64_t row_stride = layout_.row_floats;
+    const int64_t stride = layout_.step_floats;
     for (int64_t unit = units_.begin; unit < units_.end; ++unit) {
-      const float* rows = row_gradients_ + unit * Cell::rows * block_;
+      const float* rows = first_rows + unit * Cell::rows * block_;
       Vector totals[4];
-      for (int row = 0; row < 4; ++row)
-        totals[row] = row < Cell::rows
-                          ? B::load(rows + row * block_).folded()
-                          : Vector::all(0.0f);
+      for (int row = 0; row < 4; ++row) {
+        totals[row] = Vector::all(0.0f);
+        if (row >= Cell::rows) continue;
+        for (int step = 0; step < Steps; ++step)
+          totals[row] =
+              totals[row] +
+              B::load(rows + step * row_stride + row * block_).folded();
+      }
       add_sums(totals, bias + unit * Cell::rows, Cell::rows);
       if (r_.tied) {
         constexpr int gates = Cell::gates;
         const int32_t* starts = r_.rows.starts + 2 * unit;
-        add_tied_weight_gradients<Vector, N, gates>(
-            rows, Cell::input_rows, features, r_.rows.sources + starts[0],
-            starts[1] - starts[0],
+        add_tied_weight_gradients<Vector, N, Steps, gates>(
+            rows, row_stride, Cell::input_rows, features, stride,
+            r_.rows.sources + starts[0], starts[1] - starts[0],
             weights + static_cast<int64_t>(starts[0]) * gates);
-        add_tied_weight_gradients<Vector, N, gates>(
-            rows, Cell::state_rows, features, r_.rows.sources + starts[1],
-            starts[2] - starts[1],
+        add_tied_weight_gradients<Vector, N, Steps, gates>(
+            rows, row_stride, Cell::state_rows, features, stride,
+            r_.rows.sources + starts[1], starts[2] - starts[1],
             weights + static_cast<int64_t>(starts[1]) * gates);
         continue;
       }
       const int32_t* starts = r_.rows.starts + unit * Cell::rows;
       for (int row = 0; row < Cell::rows; ++row)
-        add_weight_gradients<Vector, N>(rows + row * block_, features,
-                                        r_.rows.sources + starts[row],
-                                        starts[row + 1] - starts[row],
-                                        weights + starts[row]);
+        add_weight_gradients<Vector, N, Steps>(
+            rows + row * block_, row_stride, features, stride,
+            r_.rows.sources + starts[row], starts[row + 1] - starts[row],
+            weights + starts[row]);
     }
   }
 
@@ -630,7 +690,9 @@ class Sequence {
   const int rank_;
   ksr::Team* const team_;
   float *panel_, *raw_, *carry_, *gates_, *masks_;
-  float *row_gradients_ = nullptr, *feature_gradients_ = nullptr,
+  // Of this time step, and of those that are added up together.
+  float *row_gradients_ = nullptr, *all_row_gradients_ = nullptr;
+  float *feature_gradients_ = nullptr,
         *direct_ = nullptr, *carry_gradients_ = nullptr;
   Share units_, inputs_;
   bool streams_;
