@@ -84,20 +84,32 @@ class NativeLoop:
             shown = self._shown(mask)
             last = tf.where(shown[:, -1:], last, 0)
             if outputs is not None:
+                if layer.unroll and layer.zero_output_for_mask:
+                    # Keras's unrolled loop repeats outputs, and then goes by
+                    # the mask as it was given, also backwards.
+                    shown = self._repeated(mask) & mask
                 outputs = tf.where(shown[:, :, None], outputs, 0)
         if outputs is None:
             outputs = last[:, None, :]
         return last, outputs, states
 
     def _shown(self, mask):
-        """Whether there is an output at a step: Keras repeats the last one."""
+        """Whether there is an output at a step."""
+        if self._layer.zero_output_for_mask:
+            return self._in_order(mask)
+        return self._repeated(mask)
+
+    def _repeated(self, mask):
+        """Whether there is one where Keras repeats the last one."""
         import tensorflow as tf
 
-        if self._layer.go_backwards:
-            mask = tf.reverse(mask, [1])
-        if self._layer.zero_output_for_mask:
-            return mask
-        return tf.cumsum(tf.cast(mask, "int32"), axis=1) > 0
+        return tf.cumsum(tf.cast(self._in_order(mask), "int32"), axis=1) > 0
+
+    def _in_order(self, mask):
+        """The mask of the time steps in the order of the outputs."""
+        import tensorflow as tf
+
+        return tf.reverse(mask, [1]) if self._layer.go_backwards else mask
 
 
 def _stacked(dropout):

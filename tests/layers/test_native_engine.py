@@ -146,6 +146,34 @@ def test_both_engines_agree(kind, name, case):
         engines.assert_close(found, expected)
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "SimpleRNN"])
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("zero_output", [False, True])
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_a_step_mask_is_taken_as_keras_loops_take_it(
+    kind, go_backwards, unroll, zero_output, return_sequences
+):
+    found, expected = (
+        engines.run(
+            engines.make(
+                kind,
+                engine,
+                go_backwards=go_backwards,
+                unroll=unroll,
+                zero_output_for_mask=zero_output,
+                return_sequences=return_sequences,
+                return_state=True,
+            ),
+            engines.sequences(),
+            engines.states(kind),
+            mask=tf.constant(engines.step_mask()),
+        )
+        for engine in engines.ENGINES
+    )
+    engines.assert_close(found, expected)
+
+
 @kinds
 @pytest.mark.parametrize("steps", ["sequences", "last"])
 def test_more_units_and_steps_than_a_vector_and_a_block_hold(kind, steps):
