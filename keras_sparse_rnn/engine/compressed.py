@@ -66,10 +66,16 @@ class Lists:
     sources: np.ndarray
     order: np.ndarray
 
+    def ends(self):
+        """Two arrays: the result and the source of each connection."""
+        results = np.arange(len(self.starts) - 1)
+        count = self.starts[-1]
+        return np.repeat(results, np.diff(self.starts)), self.sources[:count]
+
 
 @dataclasses.dataclass(frozen=True)
-class Connections:
-    """The connections of a recurrent layer, or of a product.
+class Layout:
+    """Where the weights of a recurrent layer, or of a product, belong.
 
     Attributes:
         kind: `CellKind`.
@@ -78,12 +84,6 @@ class Connections:
         input_copies: Integer, dropout masks of the inputs, at least 1.
         state_copies: Integer, dropout masks of the state, at least 1.
         tied: Boolean, whether lists are shared by the gates of a unit.
-        rows: `Lists`, of each row of sums, from which features.
-        features: `Lists`, of each feature, to which rows, or units.
-        places: `int32` array, for each weight of `rows`, in their order, the
-            flat place in kernel and recurrent kernel, one after the other.
-        turned: `int32` array, for each weight of `features` its number in
-            `places`.
     """
 
     kind: CellKind
@@ -92,6 +92,78 @@ class Connections:
     input_copies: int
     state_copies: int
     tied: bool
+
+    @property
+    def columns(self):
+        return self.kind.gates * self.units
+
+    @property
+    def place_count(self):
+        """Places of both matrices."""
+        rows = self.inputs + (self.units if self.kind.states else 0)
+        return rows * self.columns
+
+    @property
+    def weights_per_connection(self):
+        return self.kind.gates if self.tied else 1
+
+    @property
+    def state_start(self):
+        """The first feature of the state."""
+        return self.input_copies * self.inputs
+
+    @property
+    def reset_start(self):
+        """The first feature of the reset state, behind all others."""
+        states = self.units if self.kind.states else 0
+        return self.state_start + self.state_copies * states
+
+    def ends(self, places):
+        """What the connections at flat places connect.
+
+        Args:
+            places: `int64` array, where gates share lists of the first gate.
+
+        Returns:
+            Tuple of two arrays: the row of sums, and the feature.
+        """
+        kernel_size = self.inputs * self.columns
+        of_state = places >= kernel_size
+        source, column = np.divmod(
+            places - of_state * kernel_size, self.columns
+        )
+        gate, unit = np.divmod(column, self.units)
+        feature = source + of_state * self.state_start
+        if self.input_copies > 1:
+            feature += ~of_state * gate * self.inputs
+        if self.state_copies > 1:
+            feature += of_state * gate * self.units
+        if self.kind.resets_before:
+            resets = of_state & (gate == 2)
+            feature = np.where(resets, self.reset_start + source, feature)
+        if self.tied:
+            return 2 * unit + of_state, feature
+        row = np.where(
+            of_state,
+            np.take(self.kind.state_rows, gate),
+            np.take(self.kind.input_rows, gate),
+        )
+        return unit * self.kind.rows + row, feature
+
+
+@dataclasses.dataclass(frozen=True)
+class Connections(Layout):
+    """The connections of a recurrent layer, or of a product.
+
+    Attributes:
+        rows: `Lists`, of each row of sums, from which features.
+        features: `Lists`, of each feature, to which rows, or units.
+        places: `int32` array, for each weight of `rows`, in their order, the
+            flat place in kernel and recurrent kernel, one after the other.
+        turned: `int32` array, for each weight of `features` its number in
+            `places`.
+    """
+
     rows: Lists
     features: Lists
     places: np.ndarray
@@ -120,7 +192,6 @@ def compress(
     if recurrent_mask is None:
         recurrent_mask = kernel_mask[:0]
     units = _checked_units(kind, kernel_mask, recurrent_mask)
-    inputs = len(kernel_mask)
     matrices = [
         mask.reshape(len(mask), kind.gates, units)
         for mask in (kernel_mask, recurrent_mask)
@@ -130,38 +201,20 @@ def compress(
         and input_copies == state_copies == 1
         and all((each == each[:, :1]).all() for each in matrices)
     )
-    state_start = input_copies * inputs
-    reset_start = state_start + state_copies * len(recurrent_mask)
-    feature_count = reset_start + (units if kind.resets_before else 0)
-    place_starts = (0, kernel_mask.size)
-
-    rows, features, places = [], [], []
-    for matrix, place_start, start, copies, to_rows in zip(
-        matrices,
-        place_starts,
-        (0, state_start),
-        (input_copies, state_copies),
-        (kind.input_rows, kind.state_rows),
-        strict=True,
-    ):
-        source, gate, unit = np.nonzero(matrix[:, :1] if tied else matrix)
-        size = len(matrix)
-        place = place_start + (source * kind.gates + gate) * units + unit
-        feature = start + source + (gate * size if copies > 1 else 0)
-        if kind.resets_before and start:
-            feature = np.where(gate == 2, reset_start + source, feature)
-        if tied:
-            row = 2 * unit + (start > 0)
-            place = place[:, None] + np.arange(kind.gates) * units
-        else:
-            row = unit * kind.rows + np.take(to_rows, gate)
-        rows.append(row)
-        features.append(feature)
-        places.append(place)
-    row, feature = np.concatenate(rows), np.concatenate(features)
+    layout = Layout(
+        kind, len(kernel_mask), units, input_copies, state_copies, tied
+    )
+    places = np.concatenate(
+        [
+            np.flatnonzero(kernel_mask),
+            kernel_mask.size + np.flatnonzero(recurrent_mask),
+        ]
+    )
+    if tied:
+        places = places[places % layout.columns < units]
+    row, feature = layout.ends(places)
     forward = np.lexsort((feature, row))
-    row, feature = row[forward], feature[forward]
-    places = np.concatenate(places)[forward]
+    row, feature, places = row[forward], feature[forward], places[forward]
 
     if tied:
         row_order = np.arange(0)
@@ -175,20 +228,13 @@ def compress(
             last & kind.resets_before,
         )
     backward = np.lexsort((sink, feature))
+    reset_start = layout.reset_start
+    feature_count = reset_start + (units if kind.resets_before else 0)
     counts = np.bincount(feature, minlength=feature_count)
-    weights_per_connection = kind.gates if tied else 1
-    turned = backward[:, None] * weights_per_connection + np.arange(
-        weights_per_connection
-    )
     return Connections(
-        kind,
-        inputs,
-        units,
-        input_copies,
-        state_copies,
-        tied,
-        _lists(row, feature, row_count, row_order),
-        _lists(
+        **vars(layout),
+        rows=_lists(row, feature, row_count, row_order),
+        features=_lists(
             feature[backward],
             sink[backward],
             feature_count,
@@ -200,9 +246,43 @@ def compress(
                 ]
             ),
         ),
-        np.ascontiguousarray(places.ravel(), np.int32),
-        np.ascontiguousarray(turned.ravel(), np.int32),
+        places=_of_gates(layout, places, units),
+        turned=_of_gates(layout, backward * layout.weights_per_connection),
     )
+
+
+def weights_fit(connections):
+    """Whether `places` and `turned` are those of the lists' connections.
+
+    Args:
+        connections: `Connections`, of lists in range and in order.
+
+    Returns:
+        Boolean.
+    """
+    each = connections.weights_per_connection
+    places = connections.places[::each].astype(np.int64)
+    turned = connections.turned[::each] // each
+    if not (
+        _in_range(places, connections.place_count)
+        and _in_range(turned, len(places))
+    ):
+        return False
+    is_first = places % connections.columns < connections.units
+    if connections.tied and not is_first.all():
+        return False
+    rows, features = connections.rows.ends()
+    # No two connections are the same, so that each weight comes once.
+    sinks = rows // 2 if connections.tied else rows
+    for found, expected in (
+        (connections.places, _of_gates(connections, places, connections.units)),
+        (connections.turned, _of_gates(connections, turned * each)),
+        (connections.ends(places), (rows, features)),
+        (connections.features.ends(), (features[turned], sinks[turned])),
+    ):
+        if not np.array_equal(found, expected):
+            return False
+    return True
 
 
 def row_bias(kind, bias, units):
@@ -276,6 +356,17 @@ def _checked_units(kind, kernel_mask, recurrent_mask):
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )
     return units
+
+
+def _of_gates(layout, first, step=1):
+    """For each connection the numbers of its weights, one after the other."""
+    gates = np.arange(layout.weights_per_connection)
+    numbers = first[:, None] + gates * step
+    return np.ascontiguousarray(numbers.ravel(), np.int32)
+
+
+def _in_range(numbers, end):
+    return ((numbers >= 0) & (numbers < end)).all()
 
 
 def _lists(sinks, sources, count, order):

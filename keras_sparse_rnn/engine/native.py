@@ -240,7 +240,6 @@ class NativeRecurrence:
             if known == key:
                 return connections
         connections = compress(self.kind, *masks, *copies)
-        recurrence.check_connections(self.settings, connections)
         # One assignment, so that replicas in other threads see all or nothing.
         self._remembered = (
             (key, connections),

@@ -5,6 +5,7 @@ Or a sparse product, which is one time step without a state.
 
 import ctypes
 import dataclasses
+import weakref
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine.compressed import PADDING
 from keras_sparse_rnn.engine.compressed import bias_gradient
 from keras_sparse_rnn.engine.compressed import row_bias
+from keras_sparse_rnn.engine.compressed import weights_fit
+
+# Found good, by identity: equality would compare their arrays.
+_checked = weakref.WeakValueDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +111,8 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
 
     Raises:
         ValueError: If an array has another shape or type than it should.
-        NativeKernelsError: If a weight or bias is no finite number.
+        NativeKernelsError: If a weight or bias is no finite number, or the
+            lists of connections are out of range or not in order.
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps)
@@ -143,6 +149,8 @@ def backward(
 
     Raises:
         ValueError: If an array has another shape or type than it should.
+        NativeKernelsError: If the lists of connections are out of range or
+            not in order.
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps=True)
@@ -193,6 +201,9 @@ def backward(
 def check_connections(settings, connections):
     """Raises if a list of connections is out of range or not in order.
 
+    By such lists the kernels would read and write where they must not. What
+    was found good is not looked at again.
+
     Args:
         settings: `Settings`.
         connections: `Connections`.
@@ -200,6 +211,8 @@ def check_connections(settings, connections):
     Raises:
         NativeKernelsError: If it is.
     """
+    if _checked.get(id(connections)) is connections:
+        return
     # The kernels cannot see how long an array is.
     if not _lists_fit(connections):
         library.check(library.BAD_CONNECTIONS, settings.owner)
@@ -209,11 +222,15 @@ def check_connections(settings, connections):
         library.load().ksr_check_connections(ctypes.byref(filled.fields)),
         settings.owner,
     )
+    # Nor where in a layer's matrices a weight lies.
+    if not weights_fit(connections):
+        library.check(library.BAD_CONNECTIONS, settings.owner)
+    _checked[id(connections)] = connections
 
 
 def _lists_fit(connections):
     """Whether all lists are as long as the kernels take them to be."""
-    each = connections.kind.gates if connections.tied else 1
+    each = connections.weights_per_connection
     count = len(connections.places) // each
     lengths = [
         (connections.places, count * each),
@@ -274,6 +291,7 @@ class _Call(_Fields):
     """A call of the kernels: arguments checked and filled in."""
 
     def __init__(self, settings, connections, arguments, keeps_steps):
+        check_connections(settings, connections)
         super().__init__(settings, connections)
         sequences = arguments.sequences
         if sequences.ndim != 3 or 0 in sequences.shape:

@@ -1,6 +1,8 @@
 """Lists of connections that no kernel may be given, and who stops them."""
 
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.skipif(
     not library.is_available(), reason="The native kernels were not built."
 )
 SETTINGS = recurrence.Settings("a layer")
+UNITS = 21
 # Cells, and whether their gates share connections.
 CELLS = {
     **{name: (kind, False) for name, kind in KINDS.items()},
@@ -29,7 +32,9 @@ CELLS = {
 
 def connections_of(cell):
     kind, tied = CELLS[cell]
-    drawn = sequences.example(kind, inputs=20, units=21, density=0.8, tied=tied)
+    drawn = sequences.example(
+        kind, inputs=20, units=UNITS, density=0.8, tied=tied
+    )
     assert drawn.connections.tied == tied
     return drawn.connections
 
@@ -76,6 +81,14 @@ def twice(array, lists):
 def unsorted(array, lists):
     first = pair_of(lists)
     array[[first, first + 1]] = array[[first + 1, first]]
+
+
+def as_the_last(array, _):
+    array[0] = array[-1]
+
+
+def of_another_gate(array, _):
+    array[0] += UNITS
 
 
 def pair_of(lists):
@@ -174,10 +187,86 @@ def test_places_of_weights_that_do_not_fit_are_refused(field, change):
         recurrence.check_connections(SETTINGS, bad)
 
 
+WEIGHT_SPOILS = {
+    "below 0": put(0, -1),
+    "out of range": put(5, 10**6),
+    "far out": put(-1, 2**31 - 1),
+    "twice": put(3, 7),
+    "twice, far from each other": as_the_last,
+    "first and second": swap(0, 1),
+    "first and last": swap(0, -1),
+    "another gate's": of_another_gate,
+}
+
+
 @pytest.mark.usefixtures("no_kernel_runs")
-def test_connections_of_another_cell_are_refused():
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("field", ["places", "turned"])
+@pytest.mark.parametrize("spoil", WEIGHT_SPOILS)
+def test_weights_of_other_connections_are_refused(cell, field, spoil):
+    bad = changed(field, WEIGHT_SPOILS[spoil])(connections_of(cell))
+    with pytest.raises(library.NativeKernelsError, match="not in order"):
+        recurrence.check_connections(SETTINGS, bad)
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+@pytest.mark.parametrize("spoil", ["a source that is far out", "places"])
+def test_no_pass_runs_on_connections_that_were_not_checked(spoil):
+    drawn = sequences.example(KINDS["lstm"], density=0.8)
+    good = drawn.connections
+    bad = (
+        changed("places", put(0, 2**30))(good)
+        if spoil == "places"
+        else dataclasses.replace(good, rows=SPOILS[spoil](good.rows))
+    )
+    # Each time: what was refused is not remembered as good.
+    for _ in range(2):
+        with pytest.raises(library.NativeKernelsError, match="out of range"):
+            recurrence.forward(SETTINGS, bad, drawn.arguments, True, True)
+        with pytest.raises(library.NativeKernelsError, match="out of range"):
+            recurrence.backward(
+                SETTINGS,
+                bad,
+                drawn.arguments,
+                np.zeros(0, np.float32),
+                drawn.outputs_gradient,
+                drawn.state_gradients,
+            )
+
+
+def test_connections_are_checked_once_and_their_copies_again(monkeypatch):
+    loaded, checks = library.load(), []
+
+    class Counting:
+        def __getattr__(self, name):
+            if name == "ksr_check_connections":
+                checks.append(name)
+            return getattr(loaded, name)
+
+    monkeypatch.setattr(library, "load", Counting)
+    drawn = sequences.example(KINDS["lstm"])
+    for _ in range(2):
+        sequences.run(drawn)
+    assert len(checks) == 1
+    copy = dataclasses.replace(drawn.connections)
+    sequences.run(dataclasses.replace(drawn, connections=copy))
+    assert len(checks) == 2
+
+
+def test_nothing_keeps_connections_for_having_been_checked():
+    drawn = sequences.example(KINDS["lstm"])
+    sequences.run(drawn)
+    left = weakref.ref(drawn.connections)
+    del drawn
+    gc.collect()
+    assert left() is None
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+@pytest.mark.parametrize("kind", ["simple_rnn_tanh", "gru_reset_after"])
+def test_connections_of_another_cell_are_refused(kind):
     connections = connections_of("lstm")
-    bad = dataclasses.replace(connections, kind=KINDS["simple_rnn_tanh"])
+    bad = dataclasses.replace(connections, kind=KINDS[kind])
     with pytest.raises(library.NativeKernelsError, match="connections"):
         recurrence.check_connections(SETTINGS, bad)
 
