@@ -8,10 +8,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import pytest
 
+from keras_sparse_rnn.engine import choice
+
 
 @pytest.fixture(autouse=True)
 def _fresh_keras():
-    """Every test starts from the same seeds, names and policy."""
+    """Every test starts from the same seeds, names and policy, untold."""
+    choice._told.clear()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1)
     keras.config.set_dtype_policy("float32")

@@ -22,6 +22,9 @@ FEWEST_PRODUCT_PLACES = 2**20
 # be drawn this much below the density that was asked for, at most.
 _ROUNDING = 1 / FEWEST_UNITS**2
 
+# Why layers are masked, as far as there was a warning.
+_told = set()
+
 
 def kernel_kind(layer):
     """The kernels' kind of a sparse layer.
@@ -173,11 +176,7 @@ def choose(layer, owner):
         reason = settings_against_native(layer)
         machine_reason = machine_against_native()
         if machine_reason and layer.may_be_masked and not reason:
-            warnings.warn(
-                f"{owner} was made for the native engine and runs on the "
-                f"masked one, at the speed of a dense layer: {machine_reason}",
-                stacklevel=2,
-            )
+            _warn_of_machine(owner, machine_reason)
             return "masked"
         reason = reason or machine_reason
         if reason:
@@ -193,26 +192,37 @@ def choose(layer, owner):
     ):
         return "masked"
     if not library.is_available():
-        _warn_of_missing_kernels()
+        _warn_of_machine(owner, library.missing_reason())
         return "masked"
     reason = settings_against_native(layer)
     if reason:
-        warnings.warn(
+        warn_once(
+            reason,
             f"{owner} runs on the masked engine, at the speed of a dense "
-            f"layer: {reason}. engine='masked' says so without a warning.",
-            stacklevel=2,
+            f"layer, as do others that are made so: {reason}. "
+            "engine='masked' says so without a warning.",
         )
         return "masked"
     return "native"
 
 
-@functools.cache
-def _warn_of_missing_kernels():
-    """Once in a process."""
-    warnings.warn(
-        "Sparse layers run on the masked engine, at the speed of "
-        f"dense layers. {library.missing_reason()}",
-        stacklevel=3,
+def warn_once(reason, message):
+    """Warns, but of each reason once in a process.
+
+    Args:
+        reason: String, what layers may have in common.
+        message: String, which may name the first of them.
+    """
+    if reason not in _told:
+        warnings.warn(message, stacklevel=3)
+        _told.add(reason)
+
+
+def _warn_of_machine(owner, reason):
+    warn_once(
+        reason,
+        f"{owner} runs on the masked engine, at the speed of a dense layer, "
+        f"as do others that could run on the native one: {reason}",
     )
 
 

@@ -1,7 +1,6 @@
 """What the layers share that may run on the native engine."""
 
 import dataclasses
-import warnings
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.engine import choice
@@ -17,7 +16,7 @@ class EngineLayer:
     them natively, and call `_choose_engine()` when they are built.
     """
 
-    # Of a layer that was saved elsewhere.
+    # Of a layer that was built and saved, perhaps elsewhere.
     may_be_masked = False
 
     def __init__(self, *args, **kwargs):
@@ -31,7 +30,6 @@ class EngineLayer:
         for each in names:
             setattr(self, each, getattr(arguments, each))
         self._native = None
-        self._warned_of_xla = False
 
     @property
     def engine_in_use(self):
@@ -55,12 +53,12 @@ class EngineLayer:
     def supports_jit(self, value):
         vars(self)["supports_jit"] = value
 
-    @classmethod
-    def from_config(cls, config):
-        layer = super().from_config(config)
-        # A model saved where there are kernels loads where there are none.
-        layer.may_be_masked = True
-        return layer
+    def build_from_config(self, config):
+        # Keras calls this for what was built when it was serialised: a model
+        # saved where there are kernels loads where there are none. Copies by
+        # `Bidirectional` and clones are built like any other layer.
+        self.may_be_masked = True
+        super().build_from_config(config)
 
     def get_config(self):
         fields = dataclasses.fields(self.argument_classes[-1])
@@ -91,15 +89,13 @@ class EngineLayer:
                 "engine='auto' or 'masked', or no XLA. "
                 "Received: engine='native' in a function with jit_compile=True"
             )
-        if not self._warned_of_xla:
-            self._warned_of_xla = True
-            warnings.warn(
-                f"{self._named()} runs on the masked engine in a function that "
-                "XLA compiles, which the native one cannot be part of. "
-                "Leave out jit_compile=True for the native engine, or say "
-                "engine='masked'.",
-                stacklevel=3,
-            )
+        choice.warn_once(
+            "XLA",
+            f"{self._named()} runs on the masked engine, as do others, in a "
+            "function that XLA compiles, which the native one cannot be part "
+            "of. Leave out jit_compile=True for the native engine, or say "
+            "engine='masked'.",
+        )
         return False
 
     def _guard_saved_models(self):

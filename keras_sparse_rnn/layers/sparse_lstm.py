@@ -73,8 +73,8 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             loop, or cuDNN, on masked matrices. `"native"`: on a CPU, on the
             connections alone. `"auto"`: natively where that is faster, on a
             CPU, at low density and with many units. Outputs and gradients
-            agree to float precision. A layer saved with `"native"` is masked,
-            with a warning, where it is loaded and there are no kernels.
+            agree to float precision. A model saved with `"native"` is masked,
+            with a warning, where its file is loaded and there are no kernels.
             Defaults to `"auto"`.
         recompute_gates: Boolean, whether the native engine computes the gates
             again in the backward pass instead of keeping them, which takes

@@ -1,5 +1,6 @@
 """Which engine a layer is given, by its size, its settings and the machine."""
 
+import re
 import warnings
 
 import keras
@@ -74,9 +75,6 @@ against = pytest.mark.parametrize(
 def _without_gpu(monkeypatch):
     """The choice is the same where the tests run on a machine with a GPU."""
     monkeypatch.setattr(choice, "_has_gpu", lambda: False)
-    choice._warn_of_missing_kernels.cache_clear()
-    yield
-    choice._warn_of_missing_kernels.cache_clear()
 
 
 @pytest.fixture
@@ -251,6 +249,22 @@ def test_what_has_no_kernels_is_masked_with_one_warning(arguments, reason):
     assert layer.engine_in_use == "masked"
 
 
+@needs_kernels
+def test_each_reason_is_told_once_in_a_process():
+    with pytest.warns(UserWarning, match="masked engine") as caught:
+        layers = [
+            built(**arguments)
+            for arguments, _ in AGAINST.values()
+            for _ in range(2)
+        ]
+    assert len(caught) == len(AGAINST)
+    assert {layer.engine_in_use for layer in layers} == {"masked"}
+    for each, (_, reason) in zip(caught, AGAINST.values(), strict=True):
+        assert re.search(
+            f"as do others that are made so: .*{reason}", str(each.message)
+        )
+
+
 @against
 def test_there_is_no_warning_where_the_size_decides(arguments, reason):
     with warnings.catch_warnings():
@@ -272,10 +286,11 @@ def test_native_is_refused_where_it_cannot_be_had(arguments, reason):
 @pytest.mark.usefixtures("_without_kernels")
 def test_missing_kernels_are_told_once_in_a_process():
     with pytest.warns(UserWarning, match="masked engine") as caught:
-        layers = [built() for _ in range(3)]
+        layers = [built(), *map(loaded, [ksr.SparseGRU] * 2), built()]
     assert len(caught) == 1
     message = str(caught[0].message)
-    assert "at the speed of dense layers" in message
+    assert "SparseLSTM 'mine' runs on the masked engine" in message
+    assert "as do others that could run on the native one" in message
     assert "apt-get install g++" in message
     assert "--force-reinstall" in message
     assert {layer.engine_in_use for layer in layers} == {"masked"}
@@ -387,17 +402,45 @@ def test_a_cell_of_ones_own_is_masked():
         built("native", cls=DoublingLSTM)
 
 
+def loaded(cls):
+    """A layer of a file that was saved where it was native."""
+    masked = cls(128, sparsity=0.9, engine="masked", name="mine")
+    masked.build((None, None, 64))
+    serialised = keras.saving.serialize_keras_object(masked)
+    serialised["config"]["engine"] = "native"
+    return keras.saving.deserialize_keras_object(serialised)
+
+
 @pytest.mark.usefixtures("_without_kernels")
 @pytest.mark.parametrize("cls", [ksr.SparseLSTM, ksr.SparseDense])
 def test_a_saved_native_layer_is_masked_where_there_are_no_kernels(cls):
-    made = cls(128, sparsity=0.9, engine="native", name="mine")
-    with pytest.raises(ValueError, match="Received: engine='native'"):
-        made.build((None, None, 64))
-    loaded = cls.from_config(made.get_config())
-    with pytest.warns(UserWarning, match="mine.*made for the native engine"):
-        loaded.build((None, None, 64))
-    assert loaded.engine_in_use == "masked"
-    assert loaded.get_config()["engine"] == "native"
+    with pytest.warns(UserWarning, match="'mine' runs on the masked engine"):
+        layer = loaded(cls)
+    assert layer.engine_in_use == "masked"
+    assert layer.get_config()["engine"] == "native"
+
+
+# What Keras makes of a layer that was not built, without a file.
+COPIES = {
+    "from_config": lambda layer: type(layer).from_config(layer.get_config()),
+    "serialised": lambda layer: keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    ),
+    "clone": lambda layer: keras.models.clone_model(keras.Sequential([layer])),
+    "bidirectional": keras.layers.Bidirectional,
+    "time distributed": keras.layers.TimeDistributed,
+}
+
+
+@pytest.mark.usefixtures("_without_kernels")
+@pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
+def test_a_copy_that_was_not_loaded_is_native_or_an_error(copy):
+    layer = ksr.SparseLSTM(8, sparsity=0.9, engine="native")
+    steps = (3,) if copy is keras.layers.TimeDistributed else ()
+    with pytest.raises(
+        ValueError, match=r"apt-get install g\+\+.*Received: engine='native'$"
+    ):
+        copy(layer).build((2, *steps, 4, 5))
 
 
 @needs_kernels

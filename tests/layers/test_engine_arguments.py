@@ -245,6 +245,16 @@ def test_a_function_for_xla_is_masked_with_one_warning(kind):
 
 
 @engines.needs_kernels
+def test_layers_in_a_function_for_xla_give_one_warning_together():
+    layers = [make(units=UNITS, return_sequences=True) for _ in range(3)]
+    model = keras.Sequential([keras.Input((4, 3)), *layers])
+    compiled = tf.function(lambda x: model(x), jit_compile=True)
+    with pytest.warns(UserWarning, match="masked engine, as do others") as told:
+        compiled(namesakes.sequences())
+    assert len(told) == 1
+
+
+@engines.needs_kernels
 @kinds
 def test_a_function_for_xla_cannot_hold_a_layer_that_asks_for_native(kind):
     layer = make(kind, engine="native", name="mine")
