@@ -8,23 +8,50 @@ import pytest
 
 from keras_sparse_rnn.engine import threads
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+VARIABLES = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "TF_NUM_INTRAOP_THREADS")
 
 
+@pytest.fixture
+def _many_cores(monkeypatch):
+    monkeypatch.setattr(threads, "_cores", lambda: 16)
+    monkeypatch.setattr(threads, "_quota", lambda *_: None)
+    monkeypatch.setattr(threads, "_tensorflow_threads", lambda: None)
+
+
+@pytest.mark.usefixtures("_many_cores")
+@pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("1", 1),
-        ("1,4", 1),
-        ("100000", CORES),
-        ("", CORES),
-        ("0", CORES),
-        ("many", CORES),
+        (" 3 ", 3),
+        ("2,4", 2),
+        ("100000", 16),
+        ("", 16),
+        ("0", 16),
+        ("-2", 16),
+        ("many", 16),
     ],
 )
-def test_the_users_limit(monkeypatch, text, expected):
-    monkeypatch.setattr(threads, "_quota", lambda _: None)
-    assert threads.thread_count({"OMP_NUM_THREADS": text}) == expected
+def test_the_users_limit(variable, text, expected):
+    assert threads.thread_count({variable: text}) == expected
+
+
+@pytest.mark.usefixtures("_many_cores")
+@pytest.mark.parametrize("smallest", VARIABLES)
+def test_the_smallest_of_the_users_limits_holds(smallest):
+    limits = {**dict.fromkeys(VARIABLES, "8"), smallest: "5"}
+    assert threads.thread_count(limits) == 5
+
+
+def quota(folder, limits, own):
+    """The quota where these groups have limits of the second version."""
+    for group, text in limits.items():
+        (folder / group).mkdir(parents=True, exist_ok=True)
+        (folder / group / "cpu.max").write_text(text + "\n")
+    listed = folder / "cgroup"
+    listed.write_text(own)
+    return threads._quota(folder, threads._own_group(listed))
 
 
 @pytest.mark.parametrize(
@@ -38,20 +65,43 @@ def test_the_users_limit(monkeypatch, text, expected):
     ],
 )
 def test_a_quota_of_the_second_version(tmp_path, text, expected):
-    (tmp_path / "cpu.max").write_text(text + "\n")
-    assert threads._quota(tmp_path) == expected
+    assert quota(tmp_path, {"": text}, "0::/\n") == expected
 
 
-@pytest.mark.parametrize(("quota", "expected"), [("-1", None), ("200000", 2)])
-def test_a_quota_of_the_first_version(tmp_path, quota, expected):
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({"a/b/c": "300000 100000"}, 3),
+        ({"a": "200000 100000", "a/b/c": "max 100000"}, 2),
+        ({"": "max 100000", "a/b": "100000 50000", "a": "9 1"}, 2),
+        ({"a/b/c": "broken", "a/b": "400000 100000"}, 4),
+        ({"a/other": "100000 100000"}, None),
+    ],
+)
+def test_the_quotas_of_the_own_group_and_of_those_around_it(
+    tmp_path, limits, expected
+):
+    own = "3:cpuset:/a/other\n0::/a/b/c\n"
+    assert quota(tmp_path, limits, own) == expected
+
+
+@pytest.mark.parametrize("own", ["", "nothing known\n", "0::/../../other\n"])
+def test_without_a_group_of_its_own_the_first_groups_quota_holds(tmp_path, own):
+    limits = {"": "300000 100000", "other": "100000 100000"}
+    assert quota(tmp_path, limits, own) == 3
+
+
+@pytest.mark.parametrize(("of_time", "expected"), [("-1", None), ("200000", 2)])
+def test_a_quota_of_the_first_version(tmp_path, of_time, expected):
     (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(of_time + "\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert threads._quota(tmp_path) == expected
+    assert threads._quota(tmp_path, "") == expected
 
 
 def test_no_quota(tmp_path):
-    assert threads._quota(tmp_path) is None
+    assert threads._own_group(tmp_path / "missing") == ""
+    assert threads._quota(tmp_path, "") is None
 
 
 def test_tensorflows_limit_and_the_cores_of_the_process():
