@@ -7,6 +7,7 @@ how far it is.
 import os
 import signal
 import sys
+import threading
 import time
 
 import keras
@@ -90,7 +91,33 @@ def fork():
     say(f"works in the parent, {code} from the child")
 
 
-FUNCTIONS = (interrupt_a_call, interrupt_training, fork)
+def threads_of(call):
+    """Yields how many threads there are for a call, while it runs in one."""
+
+    def count():
+        return len(os.listdir("/proc/self/task"))
+
+    before = count()
+    thread = threading.Thread(target=call)
+    thread.start()
+    while thread.is_alive():
+        yield count() - before
+
+
+def fork_during_a_call():
+    """The threads of the parent's call are none of the child's."""
+    call = long_call()
+    call()
+    assert any(count == 2 for count in threads_of(call))
+    child = os.fork()
+    if not child:
+        say(f"{max(threads_of(call))} threads in the child")
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    say(f"{code} from the child")
+
+
+FUNCTIONS = (interrupt_a_call, interrupt_training, fork, fork_during_a_call)
 
 if __name__ == "__main__":
     # A shell that starts tests in the background has it ignored.

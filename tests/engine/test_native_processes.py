@@ -46,14 +46,29 @@ def test_after_an_interrupt_native_calls_work_again(name):
     assert process.returncode == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Nothing forks here.")
-def test_a_process_forks_after_native_calls():
-    with started("fork") as process:
+def said_by(name):
+    with started(name) as process:
         try:
             said, _ = process.communicate(timeout=100)
         finally:
             process.kill()
-    assert said.splitlines() == [
+    return said.splitlines()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Nothing forks here.")
+def test_a_process_forks_after_native_calls():
+    assert said_by("fork") == [
         "works in the child",
         "works in the parent, 0 from the child",
+    ]
+
+
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/task").exists(),
+    reason="The machine does not list a process's threads.",
+)
+def test_a_child_that_was_forked_during_a_call_has_as_many_threads():
+    assert said_by("fork_during_a_call") == [
+        "2 threads in the child",
+        "0 from the child",
     ]

@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include <pthread.h>
+
 #include <exception>
 #include <thread>
 #include <vector>
@@ -13,6 +15,10 @@ constexpr int kLooks = 1000;
 
 // Members of all teams.
 std::atomic<int> working{0};
+
+// Those of other threads' calls are not there in the child of a fork.
+[[maybe_unused]] const int at_fork =
+    pthread_atfork(nullptr, nullptr, [] { working.store(0); });
 
 // Of those that are wanted, as many as the limit leaves, and the one that asks.
 int take(int wanted, int limit) {
