@@ -33,8 +33,8 @@ class NativeLoop:
         Args:
             sequences: Float tensor of shape `(batch, steps, features)`.
             initial_state: List of float tensors of shape `(batch, units)`.
-            mask: Boolean tensor of shape `(batch, steps)`, a list of one, or
-                `None`: which time steps count.
+            mask: Boolean tensor of shape `(batch, steps)`, or `(1, steps)` for
+                all samples, a list of one, or `None`: which time steps count.
             training: Boolean or `None`.
 
         Returns:
@@ -50,6 +50,10 @@ class NativeLoop:
             mask = tf.cast(mask, "bool")
             if len(mask.shape) == 3:
                 mask = mask[:, :, 0]
+            if mask.shape[0] in (1, None):
+                # In Keras's loop one row serves for all samples.
+                samples, steps = tf.shape(sequences)[0], tf.shape(mask)[1]
+                mask = tf.broadcast_to(mask, [samples, steps])
         # Keras casts floats alone, and its matrix products all the rest.
         sequences = tf.cast(sequences, cell.compute_dtype)
         dropout = recurrent_dropout = None

@@ -175,6 +175,37 @@ def test_a_step_mask_is_taken_as_keras_loops_take_it(
 
 
 @kinds
+@pytest.mark.parametrize("zero_output", [False, True])
+def test_a_step_mask_for_all_samples(kind, zero_output):
+    native, masked = (
+        engines.make(
+            kind,
+            engine,
+            zero_output_for_mask=zero_output,
+            return_sequences=True,
+        )
+        for engine in engines.ENGINES
+    )
+    inputs = engines.sequences()
+    mask = tf.constant(engines.step_mask()[3:4])
+    expected = engines.run(masked, inputs, mask=mask)
+    for compiled in (False, True):
+        found = engines.run(native, inputs, compiled=compiled, mask=mask)
+        engines.assert_close(found, expected)
+    shapes = [
+        tf.TensorSpec((None, None, engines.FEATURES), tf.float32),
+        tf.TensorSpec((None, None), tf.bool),
+    ]
+    graph = tf.function(
+        lambda x, mask: native(x, mask=mask), input_signature=shapes
+    )
+    engines.assert_close(
+        {"outputs": graph(inputs, mask).numpy()},
+        {"outputs": expected["output 0"]},
+    )
+
+
+@kinds
 @pytest.mark.parametrize("steps", ["sequences", "last"])
 def test_more_units_and_steps_than_a_vector_and_a_block_hold(kind, steps):
     arguments = {"units": 70, "features": 40, "sparsity": 0.9}

@@ -89,3 +89,17 @@ def test_initial_states_of_another_shape_are_refused_by_name(shape):
         rf"\(3, 9\)\. Received: .*shape=\({shape[0]}, {shape[1]}\)",
     ):
         layer(inputs, initial_state=states)
+
+
+@pytest.mark.parametrize("shape", [(2, STEPS), (3, STEPS + 1)])
+def test_step_masks_of_another_shape_are_refused_by_name(shape):
+    layer = lstm("native", name="mine")
+    with pytest.raises(
+        ValueError,
+        match=r"SparseLSTM 'mine' expects `mask` as .* of shape \(3, 5\)\. "
+        rf"Received: .*shape=\({shape[0]}, {shape[1]}\)",
+    ):
+        layer(
+            np.zeros((3, STEPS, FEATURES), "float32"),
+            mask=np.ones(shape, bool),
+        )
