@@ -214,16 +214,18 @@ class NativeRecurrence:
     def _refused(self, tensors):
         """Gradients of gradients: an error, but only if they are computed.
 
-        TensorFlow would take them for 0. It may build them for nothing, where
-        a compiled function is called under a persistent tape.
+        Forward-mode derivatives are made of them. TensorFlow would take them
+        for 0. It may build them for nothing, where a compiled function is
+        called under a persistent tape.
         """
         import tensorflow as tf
 
         def refuse(*_):
             raise NotImplementedError(
-                f"{self.settings.owner} has no gradients of gradients on the "
-                "native engine. Use engine='masked'. "
-                "Received: a gradient of its gradient"
+                f"{self.settings.owner} has no gradients of gradients and no "
+                "forward-mode derivatives on the native engine. Use "
+                "engine='masked'. Received: a gradient of its gradient, or a "
+                "forward-mode accumulator"
             )
 
         return tf.numpy_function(

@@ -83,6 +83,20 @@ def test_gradients_of_gradients_are_refused_and_not_taken_for_0(compiled):
         (tf.function(penalty) if compiled else penalty)()
 
 
+def test_forward_mode_is_refused_by_its_name():
+    layer = engines.make("GRU", "native", name="mine")
+    inputs = tf.constant(engines.sequences())
+    with (
+        tf.autodiff.ForwardAccumulator(inputs, tf.ones_like(inputs)),
+        pytest.raises(
+            NotImplementedError,
+            match=r"'mine' has .* no forward-mode derivatives on the native "
+            r"engine\. Use engine='masked'\. Received: .* accumulator",
+        ),
+    ):
+        layer(inputs)
+
+
 def test_first_gradients_under_several_and_persistent_tapes():
     results = []
     for engine in engines.ENGINES:
