@@ -12,7 +12,7 @@ import pathlib
 INSTRUCTION_SETS = ("avx512", "avx2", "plain")
 INSTRUCTION_SET_VARIABLE = "KERAS_SPARSE_RNN_INSTRUCTION_SET"
 
-_INTERFACE_VERSION = 3
+_INTERFACE_VERSION = 4
 _PATH = pathlib.Path(__file__).with_name("_native_kernels.so")
 
 
@@ -112,8 +112,6 @@ class Sizes(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int64)
         for name in (
-            "block",
-            "blocks",
             "rows_per_unit",
             "features",
             "connections",

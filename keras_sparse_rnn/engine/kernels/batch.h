@@ -50,8 +50,6 @@ class Batch {
   }
 
   void sizes(KsrSizes* sizes) const {
-    sizes->block = block_;
-    sizes->blocks = blocks_;
     sizes->rows_per_unit = Cell::rows;
     sizes->features = layout_.features;
     sizes->connections = connections() + KSR_PADDING;

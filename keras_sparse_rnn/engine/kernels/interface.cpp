@@ -1,6 +1,5 @@
 // The functions that Python calls.
 
-#include <math.h>
 #include <string.h>
 
 #include <atomic>
@@ -171,8 +170,8 @@ int32_t ksr_use_instruction_set(const char* name) {
 const char* ksr_instruction_set(void) { return kernels().name; }
 
 int32_t ksr_sizes(const KsrRecurrence* r, KsrSizes* sizes) {
-  if (checked(*r)) return checked(*r);
-  return kernels().sizes(*r, sizes);
+  const int32_t status = checked(*r);
+  return status ? status : kernels().sizes(*r, sizes);
 }
 
 int32_t ksr_check_connections(const KsrRecurrence* r) {
@@ -197,8 +196,8 @@ int32_t ksr_check_connections(const KsrRecurrence* r) {
 }
 
 int32_t ksr_forward(const KsrRecurrence* r) {
-  if (checked(*r)) return checked(*r);
-  return kernels().forward(*r);
+  const int32_t status = checked(*r);
+  return status ? status : kernels().forward(*r);
 }
 
 int32_t ksr_backward(const KsrRecurrence* r) {

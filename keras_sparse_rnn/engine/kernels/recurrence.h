@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define KSR_INTERFACE_VERSION 3
+#define KSR_INTERFACE_VERSION 4
 
 // Index lists are read a little beyond their end, in vectors.
 #define KSR_PADDING 16
@@ -97,8 +97,6 @@ struct KsrRecurrence {
 };
 
 struct KsrSizes {
-  int64_t block;            // Samples in a block.
-  int64_t blocks;           // Blocks in the batch.
   int64_t rows_per_unit;    // Rows that make a unit.
   int64_t features;         // Features of a time step.
   int64_t connections;      // Weights in a gradient copy, with padding.
