@@ -1,9 +1,11 @@
 #include "threads.h"
 
 #include <pthread.h>
+#if defined(__GLIBC__)
+#include <sched.h>
+#endif
 
 #include <exception>
-#include <thread>
 #include <vector>
 
 namespace ksr {
@@ -39,7 +41,69 @@ inline void relax() {
 #endif
 }
 
+// Where new threads run first: anywhere but on the core of the thread that
+// starts them, which goes on working there. Left to itself Linux may make them
+// wait behind it for milliseconds, though another core is idle.
+class Placement {
+ public:
+  Placement() {
+#if defined(__GLIBC__)
+    const int here = sched_getcpu();
+    if (here < 0 || sched_getaffinity(0, sizeof allowed_, &allowed_)) return;
+    cpu_set_t elsewhere = allowed_;
+    CPU_CLR(here, &elsewhere);
+    if (!CPU_COUNT(&elsewhere) || pthread_attr_init(&attributes_)) return;
+    chosen_ =
+        !pthread_attr_setaffinity_np(&attributes_, sizeof elsewhere, &elsewhere);
+    if (!chosen_) pthread_attr_destroy(&attributes_);
+#endif
+  }
+  ~Placement() {
+    if (chosen_) pthread_attr_destroy(&attributes_);
+  }
+  Placement(const Placement&) = delete;
+  Placement& operator=(const Placement&) = delete;
+
+  const pthread_attr_t* attributes() const {
+    return chosen_ ? &attributes_ : nullptr;
+  }
+
+  // To be called by a thread that has started: from now on it may be moved.
+  void release() const {
+#if defined(__GLIBC__)
+    if (chosen_) sched_setaffinity(0, sizeof allowed_, &allowed_);
+#endif
+  }
+
+ private:
+  bool chosen_ = false;
+  pthread_attr_t attributes_;
+#if defined(__GLIBC__)
+  cpu_set_t allowed_;
+#endif
+};
+
 }  // namespace
+
+// What a thread of a team is told.
+struct Team::Start {
+  Team* team;
+  const Placement* placement;
+  void (*task)(void* context, int rank);
+  void* context;
+  int rank;
+
+  static void* run(void* given) {
+    const Start& start = *static_cast<Start*>(given);
+    Team& team = *start.team;
+    start.placement->release();
+    std::unique_lock<std::mutex> lock(team.mutex_);
+    team.changed_.wait(lock, [&] { return team.started_.load(); });
+    lock.unlock();
+    start.task(start.context, start.rank);
+    return nullptr;
+  }
+};
 
 Team::Team(int wanted, int limit)
     : taken_(take(wanted, limit)), size_(taken_) {}
@@ -75,20 +139,24 @@ void Team::run(void (*task)(void* context, int rank), void* context) {
     task(context, 0);
     return;
   }
-  std::vector<std::thread> others;
+  const Placement placement;
+  std::vector<Start> starts;
+  std::vector<pthread_t> others;
   try {
+    starts.reserve(size_ - 1);
     others.reserve(size_ - 1);
-    for (int rank = 1; rank < size_; ++rank) {
-      others.emplace_back([this, task, context, rank] {
-        std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [&] { return started_.load(); });
-        lock.unlock();
-        task(context, rank);
-      });
-    }
   } catch (const std::exception&) {
-    // No thread, or no memory for one. The members there are do the work;
-    // results do not depend on how many.
+    // No memory. The members there are do the work; results do not depend on
+    // how many.
+    size_ = 1;
+  }
+  for (int rank = 1; rank < size_; ++rank) {
+    starts.push_back({this, &placement, task, context, rank});
+    pthread_t thread;
+    if (pthread_create(&thread, placement.attributes(), Start::run,
+                       &starts.back()))
+      break;
+    others.push_back(thread);
   }
   size_ = static_cast<int>(others.size()) + 1;
   {
@@ -97,7 +165,7 @@ void Team::run(void (*task)(void* context, int rank), void* context) {
   }
   changed_.notify_all();
   task(context, 0);
-  for (std::thread& other : others) other.join();
+  for (pthread_t other : others) pthread_join(other, nullptr);
 }
 
 }  // namespace ksr

@@ -34,6 +34,8 @@ class Team {
   void run(void (*task)(void* context, int rank), void* context);
 
  private:
+  struct Start;
+
   const int taken_;
   int size_;
   std::atomic<int> arrived_{0};
