@@ -11,7 +11,6 @@ turns, round by round; what is printed are medians.
 
 import contextlib
 import itertools
-import json
 import pathlib
 import random
 import sys
@@ -27,17 +26,15 @@ from measuring import print_table
 from measuring import seconds
 from measuring import write_json
 
-from keras_sparse_rnn.info import info
-
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 15, "Rounds of a case.", lower_bound=1)
 flags.DEFINE_float("case_seconds", 40, "Rounds end early after this time.")
 flags.DEFINE_integer("threads", 2, "Threads of every contestant.")
 flags.DEFINE_list(
     "parts",
-    ["layer", "batch", "model", "predict"],
-    "layer: a layer at all densities; batch: at other batch sizes; model: the "
-    "whole text model; predict: forward alone, batch 1.",
+    ["layer", "batch", "size", "model", "predict"],
+    "layer: a layer at batch 64; batch: at other batch sizes; size: with fewer "
+    "units; model: the whole text model; predict: forward alone, batch 1.",
 )
 flags.DEFINE_string(
     "torch_python", None, "Interpreter with PyTorch; without, it is left out."
@@ -45,23 +42,37 @@ flags.DEFINE_string(
 flags.DEFINE_string("json", "engine.json", "File to write, case by case.")
 
 DENSITIES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
-# ε (inputs + units) connections a gate, with as many inputs as units.
-EPSILON_10 = {256: 20 / 256, 1024: 20 / 1024}
-EPSILON_2 = {256: 4 / 256, 1024: 4 / 1024}
+SIZES = (256, 1024)
+# From where on a layer is large enough, by the way.
+SMALL_SIZES = (32, 64, 128)
 PEERS = (
     ("Keras", "keras", False),
     ("Keras, XLA", "keras", True),
 )
-OURS = (("masked", "masked", False), ("native", "native", False))
+OURS = (
+    ("masked", "masked", False),
+    ("masked, XLA", "masked", True),
+    ("native", "native", False),
+)
 
 
-def case(layer="LSTM", units=256, batch=64, density=None, **others):
+def density_of(epsilon, units):
+    """Share of connections in a gate that has as many inputs as units."""
+    return epsilon * 2 / units
+
+
+def both_epsilons(units):
+    """The densities of the papers' two levels."""
+    return [density_of(2, units), density_of(10, units)]
+
+
+def case(layer="LSTM", units=256, batch=64, **others):
     """A case: what is computed, as all contestants are told it."""
     return {
         "layer": layer,
         "units": units,
         "batch": batch,
-        "density": density or EPSILON_10[units],
+        "density": 1.0,
         "steps": 100,
         "granularity": "gate",
         "trains": True,
@@ -74,41 +85,60 @@ def case(layer="LSTM", units=256, batch=64, density=None, **others):
 
 def cases():
     """Pairs of a case and the densities that share its dense contestants."""
-    both = [256, 1024]
-    if "layer" in FLAGS.parts:
-        for units in both:
-            at = {*DENSITIES, EPSILON_10[units], EPSILON_2[units]}
-            yield case(units=units), sorted(at)
-            yield case("GRU", units), [EPSILON_2[units], EPSILON_10[units]]
-            for layer in ("LSTM", "GRU"):
-                yield (
-                    case(layer, units, granularity="unit"),
-                    [EPSILON_2[units], EPSILON_10[units]],
-                )
-    if "batch" in FLAGS.parts:
-        for units, batch in itertools.product(both, (1, 16)):
-            yield (
-                case(units=units, batch=batch),
-                [EPSILON_2[units], EPSILON_10[units], 0.2],
-            )
-    if "model" in FLAGS.parts:
+    parts = {
+        "layer": layer_cases,
+        "batch": batch_cases,
+        "size": size_cases,
+        "model": model_cases,
+        "predict": predict_cases,
+    }
+    for part in FLAGS.parts:
+        yield from parts[part]()
+
+
+def all_densities(units):
+    return sorted({*DENSITIES, *both_epsilons(units)})
+
+
+def layer_cases():
+    for units in SIZES:
+        yield case(units=units), all_densities(units)
+        yield case("GRU", units), [*both_epsilons(units), 0.2, 0.5]
         for layer in ("LSTM", "GRU"):
             yield (
-                case(layer, whole_model=True),
-                [EPSILON_2[256], EPSILON_10[256]],
+                case(layer, units, granularity="unit"),
+                both_epsilons(units),
             )
-    if "predict" in FLAGS.parts:
-        for units, granularity in itertools.product(both, ("gate", "unit")):
-            yield (
-                case(
-                    units=units, batch=1, trains=False, granularity=granularity
-                ),
-                [EPSILON_2[units], EPSILON_10[units]],
-            )
+
+
+def batch_cases():
+    for units, batch in itertools.product(SIZES, (1, 16)):
+        yield case(units=units, batch=batch), all_densities(units)
+        yield case("GRU", units, batch), [*both_epsilons(units), 0.2]
+
+
+def size_cases():
+    for layer, units in itertools.product(("LSTM", "GRU"), SMALL_SIZES):
+        yield case(layer, units), [0.05, 0.1, 0.3, 0.5]
+
+
+def model_cases():
+    for layer in ("LSTM", "GRU"):
+        yield case(layer, whole_model=True), all_densities(256)
+
+
+def predict_cases():
+    for units, granularity in itertools.product(SIZES, ("gate", "unit")):
+        shared = case(units=units, batch=1, granularity=granularity)
+        yield {**shared, "trains": False}, both_epsilons(units)
 
 
 def measure(shared, densities):
-    """Seconds of each contestant, in rounds in which they take turns."""
+    """Seconds of each contestant, in rounds in which they take turns.
+
+    Returns:
+        Tuple of a dict of lists, and PyTorch's version or `None`.
+    """
     make = model_step if shared["whole_model"] else layer_step
     with contextlib.ExitStack() as stack:
         timed = {}
@@ -127,8 +157,9 @@ def measure(shared, densities):
                     (name, density) if kind == "native" else name,
                     make({**shared, "density": density}, kind, xla),
                 )
+        torch_version = None
         if FLAGS.torch_python:
-            timed["PyTorch"] = stack.enter_context(
+            timed["PyTorch"], torch_version = stack.enter_context(
                 torch_step(shared, FLAGS.torch_python)
             )
         times = {name: [] for name in timed}
@@ -142,10 +173,10 @@ def measure(shared, densities):
             for name, step in rng.sample([*timed.items()], len(timed)):
                 times[name].append(step())
                 spent += times[name][-1]
-    return times
+    return times, torch_version
 
 
-def rows_of(shared, densities, times):
+def rows_of(shared, densities, times, torch_version):
     """One result a density: medians, and how many times as fast as peers."""
     median = {name: float(np.median(each)) for name, each in times.items()}
     peers = [name for name in median if isinstance(name, str)]
@@ -156,6 +187,7 @@ def rows_of(shared, densities, times):
             **shared,
             "density": density,
             "rounds": len(times["Keras"]),
+            "torch": torch_version,
             "native_ms": 1000 * native,
             **{f"{name}_ms": 1000 * median[name] for name in peers},
             "times_as_fast_as_keras": keras_best / native,
@@ -179,6 +211,7 @@ def table(results):
             each["granularity"],
             f"{each['native_ms']:.2f}",
             f"{each['masked_ms']:.1f}",
+            f"{each['masked, XLA_ms']:.1f}",
             f"{each['Keras_ms']:.1f}",
             f"{each['Keras, XLA_ms']:.1f}",
             "" if torch is None else f"{each['PyTorch_ms']:.1f}",
@@ -253,29 +286,29 @@ def draw(results, path):
 
 def main(_):
     tf.config.threading.set_intra_op_parallelism_threads(FLAGS.threads)
-    print(json.dumps(info(), indent=2), file=sys.stderr)
     results = []
     for shared, densities in cases():
-        times = measure(shared, densities)
-        results += rows_of(shared, densities, times)
+        results += rows_of(shared, densities, *measure(shared, densities))
         for row in table(results[-len(densities) :]):
             print(*row, sep="  ", file=sys.stderr, flush=True)
         write_json(FLAGS.json, results)
     headings = ["training step of", "units", "batch", "density", "granularity"]
-    headings += ["native ms", "masked ms", "Keras ms", "Keras XLA ms"]
+    headings += ["native ms", "masked ms", "masked XLA ms"]
+    headings += ["Keras ms", "Keras XLA ms"]
     headings += ["PyTorch ms", "× Keras", "× PyTorch"]
     print_table(headings, [*table(results)])
-    all_densities = [
+    drawn = [
         each
         for each in results
         if each["layer"] == "LSTM"
+        and each["units"] in SIZES
         and each["batch"] == 64
         and each["granularity"] == "gate"
         and each["trains"]
         and not each["whole_model"]
     ]
-    if all_densities:
-        draw(all_densities, pathlib.Path(FLAGS.json).with_suffix(".png"))
+    if drawn:
+        draw(drawn, pathlib.Path(FLAGS.json).with_suffix(".png"))
 
 
 if __name__ == "__main__":

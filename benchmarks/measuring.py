@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 
+from keras_sparse_rnn.info import info
+
 
 def seconds(function):
     """Wall-clock time of one call, in seconds."""
@@ -78,16 +80,11 @@ def write_json(path, results):
         path: String.
         results: Anything that JSON holds.
     """
-    import keras
-    import tensorflow as tf
-
     document = {
         "machine": {
             "cores": os.cpu_count(),
             "processor": _processor(),
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
+            **info(),
         },
         "results": results,
     }

@@ -34,8 +34,8 @@ inline One operator-(One a, One b) { return {a.v - b.v}; }
 inline One operator*(One a, One b) { return {a.v * b.v}; }
 inline One multiply_add(One a, One b, One c) {
 #if defined(__FMA__)
-  return {_mm_cvtss_f32(
-      _mm_fmadd_ss(_mm_set_ss(a.v), _mm_set_ss(b.v), _mm_set_ss(c.v)))};
+  // An instruction here, and not a call of the C library.
+  return {__builtin_fmaf(a.v, b.v, c.v)};
 #else
   return {a.v * b.v + c.v};
 #endif
