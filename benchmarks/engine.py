@@ -41,7 +41,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("json", "engine.json", "File to write, case by case.")
 
-DENSITIES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+DENSITIES = (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 SIZES = (256, 1024)
 # From where on a layer is large enough, by the way.
 SMALL_SIZES = (32, 64, 128)
