@@ -93,8 +93,10 @@ def pairs(source, target):
 def copy_state(source, target):
     """Copies weights, dropout seeds and RNN states between two clones.
 
-    Between a sparse layer and a plain one, what belongs to masks is left out:
-    the weights are copied as the sparse layer computes with them.
+    A layer that was not converted is asked itself, as when it is saved: what
+    it makes of its variables, as `Normalization` does, follows them. Between a
+    sparse layer and a plain one, what belongs to masks is left out: the
+    weights are copied as the sparse layer computes with them.
 
     Args:
         source: Model or layer.
@@ -104,21 +106,33 @@ def copy_state(source, target):
         # From the outside in: a container passes its own on to its layers.
         theirs.trainable = ours.trainable
         keras_internals.copy_unserialised(ours, theirs)
-        effective = {
-            id(weight.value): np.asarray(weight.effective_value())
-            for weight in getattr(ours, "sparse_weights", [])
-        }
-        variables = dense_variables
         if type(ours) is type(theirs):
-            variables = keras_internals.own_variables
-        for variable, copy in zip(
-            variables(ours), variables(theirs), strict=True
-        ):
-            # By way of NumPy: JAX would share the buffer, and give it away.
-            copy.assign(effective.get(id(variable), variable.numpy()))
+            _copy_as_saved(ours, theirs)
+        else:
+            _copy_effective_values(ours, theirs)
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
                 copy.assign(state.numpy())
+
+
+def _copy_as_saved(ours, theirs):
+    store = {}
+    ours.save_own_variables(store)
+    # By way of NumPy: JAX would share the buffer, and give it away.
+    theirs.load_own_variables(
+        {name: keras.ops.convert_to_numpy(v) for name, v in store.items()}
+    )
+
+
+def _copy_effective_values(ours, theirs):
+    effective = {
+        id(weight.value): np.asarray(weight.effective_value())
+        for weight in getattr(ours, "sparse_weights", [])
+    }
+    for variable, copy in zip(
+        dense_variables(ours), dense_variables(theirs), strict=True
+    ):
+        copy.assign(effective.get(id(variable), variable.numpy()))
 
 
 def dense_variables(layer):
