@@ -1,6 +1,7 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
 import contextlib
+import tempfile
 
 import keras
 import numpy as np
@@ -133,6 +134,34 @@ def _copy_effective_values(ours, theirs):
         dense_variables(ours), dense_variables(theirs), strict=True
     ):
         copy.assign(effective.get(id(variable), variable.numpy()))
+
+
+def copy_assets(source, target):
+    """Copies what layers save in files of their own, such as vocabularies.
+
+    Apart from `copy_state`, which a model that is in use can bear: lookups
+    make their tables anew, and traced functions hold the old ones.
+
+    Args:
+        source: Model or layer.
+        target: Its clone, made by `clone_with`.
+
+    Raises:
+        ValueError: If a layer cannot read the files that it wrote.
+    """
+    for ours, theirs in pairs(source, target):
+        if type(ours) is type(theirs) and hasattr(ours, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                ours.save_assets(folder)
+                try:
+                    theirs.load_assets(folder)
+                except Exception as error:
+                    # Of any kind: a table that is empty is TensorFlow's error.
+                    raise ValueError(
+                        f"{type(ours).__name__} '{ours.name}' must be ready "
+                        "to be saved: a lookup, for one, has to be adapted "
+                        f"first. {error} Received: layer={ours.name!r}"
+                    ) from error
 
 
 def dense_variables(layer):

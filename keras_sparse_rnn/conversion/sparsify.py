@@ -11,6 +11,7 @@ from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
@@ -145,6 +146,7 @@ def sparsify(
                 f"Received: model={model.name!r}"
             )
     copy_state(model, sparse)
+    copy_assets(model, sparse)
     for plain_layer, layer in pairs(model, sparse):
         if type(layer) is type(plain_layer):
             continue

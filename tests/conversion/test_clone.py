@@ -3,11 +3,33 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_sparse_rnn as ksr
 from tests.conversion import models
 
 L = keras.layers
+
+TEXTS = ["down and up", "up", "left or right", "down, but right"]
+
+
+def text_model(recurrent=ksr.SparseLSTM):
+    """From raw strings to classes, the vocabulary adapted."""
+    vectorize = L.TextVectorization(20, output_sequence_length=4)
+    vectorize.adapt(TEXTS)
+    return keras.Sequential(
+        [
+            keras.Input((), dtype="string"),
+            vectorize,
+            ksr.SparseEmbedding(20, 8, sparsity=0.5),
+            recurrent(8, sparsity=0.5),
+            L.Dense(2, activation="softmax"),
+        ]
+    )
+
+
+def predictions(model, inputs=TEXTS):
+    return np.asarray(model(tf.constant(inputs)))
 
 
 def normalization(scale=1.0):
@@ -78,3 +100,70 @@ def test_dense_weights_bring_what_was_adapted(tmp_path):
     )
     ksr.load_dense_weights(sparse, tmp_path / "dense.weights.h5")
     models.assert_same_outputs(dense, sparse, models.sequences())
+
+
+def test_raw_strings_are_served_as_the_sparse_model_reads_them(tmp_path):
+    sparse = text_model()
+    expected = predictions(sparse)
+    assert len(np.unique(expected[:, 0])) > 1
+    plain = ksr.strip_sparsity(sparse)
+    np.testing.assert_array_equal(predictions(plain), expected)
+    plain.export(str(tmp_path / "served"), verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    np.testing.assert_allclose(
+        served.serve(tf.constant(TEXTS)), expected, rtol=1e-5
+    )
+    plain.save(tmp_path / "plain.keras")
+    loaded = keras.saving.load_model(tmp_path / "plain.keras")
+    np.testing.assert_array_equal(predictions(loaded), expected)
+
+
+def test_vocabularies_reach_a_sparse_model():
+    sparse = text_model()
+    again = ksr.sparsify(ksr.strip_sparsity(sparse), sparsity=0)
+    np.testing.assert_array_equal(predictions(again), predictions(sparse))
+
+
+def string_lookup():
+    lookup = L.StringLookup()
+    lookup.adapt([["up", "down"], ["up", "left"]])
+    return lookup, "string", np.array([["up", "left"], ["down", "no"]])
+
+
+def integer_lookup():
+    lookup = L.IntegerLookup()
+    lookup.adapt(np.array([[12, 40], [12, 7]]))
+    return lookup, "int64", np.array([[12, 7], [40, 3]])
+
+
+@pytest.mark.parametrize("make", [string_lookup, integer_lookup])
+@pytest.mark.parametrize("wrap", ["nested", "wrapper"])
+def test_lookups_inside_of_models_and_wrappers_keep_what_they_know(make, wrap):
+    lookup, dtype, inputs = make()
+    if wrap == "nested":
+        lookup = keras.Sequential([keras.Input((2,), dtype=dtype), lookup])
+    else:
+        lookup = L.TimeDistributed(lookup)
+        inputs = inputs[:, :, None]
+    tokens = keras.Input(inputs.shape[1:], dtype=dtype)
+    found = L.Reshape((2,))(lookup(tokens))
+    table = ksr.SparseEmbedding(6, 3, sparsity=0.5)
+    sparse = keras.Model(tokens, ksr.SparseGRU(3, sparsity=0.5)(table(found)))
+    plain = ksr.strip_sparsity(sparse)
+    expected = predictions(sparse, inputs)
+    assert (expected[0] != expected[1]).any()
+    np.testing.assert_array_equal(predictions(plain, inputs), expected)
+
+
+def test_a_lookup_that_was_not_adapted_is_named():
+    model = keras.Sequential(
+        [
+            keras.Input((), dtype="string"),
+            L.TextVectorization(20, output_sequence_length=4, name="words"),
+            ksr.SparseEmbedding(20, 8, sparsity=0.5),
+        ]
+    )
+    with pytest.raises(
+        ValueError, match=r"(?s)'words' must be ready.*Received: layer='words'$"
+    ):
+        ksr.strip_sparsity(model)
