@@ -1,6 +1,7 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
 import contextlib
+import re
 import tempfile
 
 import keras
@@ -21,6 +22,10 @@ SPARSE_CLASSES = {
     "SimpleRNN": sparse.SparseSimpleRNN,
     "SimpleRNNCell": sparse.SparseSimpleRNNCell,
 }
+
+_BEFORE_REASON = re.compile(
+    "Exception encountered: |Error encountered during deserialization: "
+)
 
 
 def clone_with(model, convert):
@@ -179,26 +184,30 @@ def _generator_states(layer):
 def _clone_layer(layer, convert):
     serialised = keras.saving.serialize_keras_object(layer)
     converted, changed = _rewritten(serialised, convert)
-    if not changed:
-        try:
+    try:
+        if not changed:
             return type(layer).from_config(layer.get_config())
-        except (TypeError, NotImplementedError) as error:
-            raise ValueError(
-                f"The layer '{layer.name}' cannot be cloned: its class needs "
-                "`get_config()` and `from_config()`, and a subclass of `Model` "
-                "that makes layers to convert is to be converted where it "
-                f"makes them. Received: layer={layer.name!r} of class "
-                f"{type(layer).__name__}"
-            ) from error
-    return keras.saving.deserialize_keras_object(
-        converted, custom_objects={type(layer).__name__: type(layer)}
-    )
+        return keras.saving.deserialize_keras_object(
+            converted, custom_objects={type(layer).__name__: type(layer)}
+        )
+    except (TypeError, ValueError, NotImplementedError) as error:
+        # Keras puts the whole configuration before what is wrong with it.
+        reason = " ".join(_BEFORE_REASON.split(str(error))[-1].split())
+        raise ValueError(
+            f"The layer '{layer.name}' cannot be cloned: `from_config()` must "
+            "make it anew from its `get_config()`. Functions in it need "
+            "`@keras.saving.register_keras_serializable()`, Python lambdas "
+            "`keras.config.enable_unsafe_deserialization()`, and a subclass "
+            "of `Model` that makes layers to convert is to be converted where "
+            f"it makes them. {reason} Received: layer={layer.name!r} of class "
+            f"{type(layer).__name__}"
+        ) from error
 
 
 def _rewritten(node, convert):
     """A serialised object with the layers in it converted, and whether any."""
     if isinstance(node, dict):
-        if "class_name" in node and "config" in node:
+        if _is_object(node):
             # Shapes are found anew when the clone is built in its place.
             node = {k: v for k, v in node.items() if k != "build_config"}
             converted = convert(node)
@@ -216,3 +225,8 @@ def _rewritten(node, convert):
             any(changed for _, changed in items),
         )
     return node, False
+
+
+def _is_object(node):
+    """Whether it is a serialised object, and no function or lambda."""
+    return "registered_name" in node and isinstance(node.get("config"), dict)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.saving.serialization_lib import SafeModeScope
 
 import keras_sparse_rnn as ksr
 from tests.conversion import models
@@ -167,3 +168,80 @@ def test_a_lookup_that_was_not_adapted_is_named():
         ValueError, match=r"(?s)'words' must be ready.*Received: layer='words'$"
     ):
         ksr.strip_sparsity(model)
+
+
+@keras.saving.register_keras_serializable("test_clone")
+def doubled(x):
+    return 2 * x
+
+
+@keras.saving.register_keras_serializable("test_clone")
+def sum_of(weight):
+    return keras.ops.sum(weight)
+
+
+@keras.saving.register_keras_serializable("test_clone")
+def every_other_place(shape, rng):
+    return np.arange(shape[0] * shape[1]).reshape(shape) % 2 == 0
+
+
+WITH_FUNCTIONS = {
+    "activation": lambda: L.LSTM(3, activation=doubled, return_sequences=True),
+    "regularizer": lambda: L.Dense(3, kernel_regularizer=sum_of),
+    "Lambda": lambda: L.Lambda(doubled),
+    "Activation": lambda: L.Activation(doubled),
+    "topology": lambda: ksr.SparseLSTM(
+        3, topology=every_other_place, return_sequences=True
+    ),
+    "inside of a wrapper": lambda: L.TimeDistributed(
+        L.Dense(3, activation=doubled)
+    ),
+}
+
+
+@pytest.mark.parametrize("make", WITH_FUNCTIONS.values(), ids=WITH_FUNCTIONS)
+def test_functions_in_configurations_are_kept(make):
+    model = keras.Sequential([keras.Input((4, 3)), make(), L.GRU(3)])
+    sparse = ksr.sparsify(model, sparsity=0)
+    models.assert_same_outputs(model, sparse, models.sequences())
+    plain = ksr.strip_sparsity(sparse)
+    models.assert_same_outputs(model, plain, models.sequences())
+
+
+def with_lambda():
+    return beside(L.Lambda(lambda x: 2 * x, name="twice"))
+
+
+def test_lambdas_are_kept_where_keras_trusts_them():
+    sparse = with_lambda()
+    with SafeModeScope(safe_mode=False):
+        plain = ksr.strip_sparsity(sparse)
+        again = ksr.sparsify(plain, sparsity=0)
+    models.assert_same_outputs(sparse, plain, models.sequences())
+    models.assert_same_outputs(sparse, again, models.sequences())
+
+
+def test_a_lambda_that_keras_does_not_trust_is_named():
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)'twice' cannot be cloned.*enable_unsafe.*Received: layer=",
+    ):
+        ksr.strip_sparsity(with_lambda())
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [ksr.strip_sparsity, lambda model: ksr.sparsify(model, sparsity=0.5)],
+    ids=["strip", "sparsify"],
+)
+def test_a_function_that_is_not_registered_is_an_error_with_the_layer(convert):
+    def unknown(x):
+        return 2 * x
+
+    layer = L.LSTM(3, activation=unknown, name="ours")
+    model = keras.Sequential([keras.Input((4, 3)), layer])
+    with pytest.raises(
+        ValueError, match=r"'ours' cannot be cloned.*'unknown'.*Received: layer"
+    ) as raised:
+        convert(model)
+    assert "could not be deserialized" not in str(raised.value)
