@@ -332,7 +332,7 @@ def _largest(weight):
     for group in weight.groups:
         score = np.abs(group.view(value)).sum(axis=1)
         if weight.keep_diagonal:
-            np.fill_diagonal(score, np.inf)
+            score[topologies.on_diagonal(*score.shape)] = np.inf
         count = np.count_nonzero(group.view(drawn)[:, 0, :])
         chosen = np.zeros(score.size, bool)
         chosen[smallest(-score.reshape(-1), count)] = True

@@ -63,8 +63,8 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             the weights of all gates, and is judged by the sum of their |w|.
             Defaults to `"gate"`.
         keep_diagonal: Boolean, whether each unit keeps its connection to
-            itself in the recurrent kernel, at the start and when rewired.
-            Defaults to `False`.
+            itself in each gate of the recurrent kernel, at the start and when
+            rewired. Defaults to `False`.
         rescale: Boolean, whether initial weights are multiplied by
             `sqrt(inputs / connections)` of their output, so that the variance
             of its input is that of the dense layer. Defaults to `False`, as in

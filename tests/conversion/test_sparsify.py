@@ -106,6 +106,26 @@ def test_settings_by_layer():
         assert recurrent[:, 3 * gate : 3 * gate + 3].diagonal().all()
 
 
+@pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
+@pytest.mark.parametrize("keep", ["largest", "drawn"])
+def test_the_diagonal_of_each_gate_is_kept(granularity, keep):
+    model = keras.Sequential([keras.Input((4, 3)), L.LSTM(5, name="lstm")])
+    arguments = {
+        "sparsity": 0.5,
+        "granularity": granularity,
+        "keep_diagonal": True,
+    }
+    sparse = ksr.sparsify(model, settings={"lstm": arguments}, keep=keep)
+    sparse.compile("sgd", "mse")
+    for rewired in (False, True):
+        if rewired:
+            ksr.rewire(sparse, sparse.optimizer, 0.8)
+        weight = ksr.sparse_weights(sparse)[1]
+        for gate in np.split(weight.mask.numpy(), 4, axis=1):
+            assert gate.diagonal().all()
+        assert weight.active == {"kernel": 50}.get(granularity, 4 * 13)
+
+
 def test_dense_layers_only_if_they_are_named():
     model = models.sequential()
     names = [model.layers[1].name, model.layers[-1].name]

@@ -1,6 +1,7 @@
 """The arguments on top of the namesake's: counts, seeds, and bad input."""
 
 import fractions
+import math
 import os
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_counts_are_exact_in_each_granularity(kind, gates, granularity):
         assert same == (granularity == "unit" or gates == 1)
 
 
-@pytest.mark.parametrize("granularity", ["gate", "unit"])
+@pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
 @pytest.mark.parametrize(
     ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1)]
 )
@@ -105,7 +106,10 @@ def test_the_diagonal_is_kept_and_the_count_too(kind, gates, granularity):
     for gate in range(gates):
         part = mask[:, gate * 8 : (gate + 1) * 8]
         assert part.diagonal().all()
-        assert part.sum() == 13
+        if granularity != "kernel":
+            assert part.sum() == 13
+    if granularity == "kernel":
+        assert mask.sum() == math.floor(0.2 * 8 * 8 * gates + 0.5)
 
 
 def test_rescaling_leaves_the_variance_of_the_dense_layer():
@@ -342,6 +346,18 @@ def test_a_diagonal_that_does_not_fit_is_refused_by_name():
     with pytest.raises(
         ValueError,
         match=r"'mine', weight 'recurrent_kernel'.*Received: connections=4",
+    ):
+        layer.build((None, None, 5))
+
+
+def test_diagonals_of_all_gates_that_do_not_fit_are_refused_by_name():
+    layer = ksr.SparseLSTM(
+        6, sparsity=0.9, granularity="kernel", keep_diagonal=True, name="mine"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"'mine', weight 'recurrent_kernel'.*24 here in 4 gates.*"
+        r"Received: connections=14$",
     ):
         layer.build((None, None, 5))
 

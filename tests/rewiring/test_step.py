@@ -49,7 +49,7 @@ def make(rows, units, gates, granularity, density, seed, diagonal=False):
     for group in groups:
         shape = group.shape(rows)
         size = shape[0] * shape[1]
-        least = rows if diagonal else 1
+        least = shape[1] if diagonal else 1
         count = min(max(round(density * size), least), size)
         drawn = random_mask(shape, count, rng)
         if diagonal:
@@ -77,7 +77,7 @@ square_cases = st.integers(1, 7).flatmap(
         rows=st.just(units),
         units=st.just(units),
         gates=st.sampled_from([1, 3, 4]),
-        granularity=st.sampled_from(["gate", "unit"]),
+        granularity=st.sampled_from(["gate", "kernel", "unit"]),
         density=st.floats(0, 1),
         seed=st.integers(0, 1000),
         diagonal=st.just(True),
