@@ -230,7 +230,8 @@ def load_ag_news(data_dir):
         A `TextData` with the labels of `classes.txt`.
 
     Raises:
-        ValueError: If a file is missing or malformed.
+        ValueError: If a file is missing or malformed, `classes.txt` has fewer
+            than two labels, or a label is tested and not trained.
     """
     places = (data_dir, data_dir / "ag_news", data_dir / "ag_news_csv")
 
@@ -244,6 +245,7 @@ def load_ag_news(data_dir):
     classes_file = find("classes.txt")
     lines = map(str.strip, read_text(classes_file).splitlines())
     label_names = tuple(filter(None, lines))
+    _check_several(label_names, f"{classes_file}: expected at least two labels")
     parts = []
     for path in (train_file, test_file):
         texts, labels = [], []
@@ -259,6 +261,8 @@ def load_ag_news(data_dir):
             labels.append(int(row[0]) - 1)
             texts.append(_repaired(f"{row[1]} {row[2]}"))
         parts += [texts, labels]
+    trained, tested = ({label_names[i] for i in part} for part in parts[1::2])
+    _check_trained(test_file, tested, train_file, trained)
     size = len(parts[0])
     description = "AG's News"
     if size != AG_NEWS_TRAIN_SIZE:
@@ -301,22 +305,16 @@ def load_csv(
     columns = (str(text_column), str(label_column))
     texts, labels = read_columns(train_csv, columns)
     label_names = _sorted_labels(labels)
-    if len(label_names) < 2:
-        raise ValueError(
-            f"{train_csv}: expected at least two different labels in the "
-            f"column {columns[1]!r}. Received: labels={list(label_names)}"
-        )
+    _check_several(
+        label_names,
+        f"{train_csv}: expected at least two different labels in the column "
+        f"{columns[1]!r}",
+    )
     index = {label: i for i, label in enumerate(label_names)}
     ids = np.array([index[label] for label in labels])
     if test_csv:
         test_texts, test_labels = read_columns(test_csv, columns)
-        unseen = _sorted_labels(set(test_labels) - set(label_names))
-        if unseen:
-            raise ValueError(
-                f"{test_csv}: expected only labels that the training file "
-                f"{train_csv} has too: {', '.join(label_names)}. "
-                f"Received: labels={list(unseen)}"
-            )
+        _check_trained(test_csv, test_labels, train_csv, label_names)
         test_ids = [index[label] for label in test_labels]
         return _text_data(
             name,
@@ -375,6 +373,22 @@ def limit_train(data, size, seed):
         train_labels=data.train_labels[kept],
         description=f"{data.description}; {len(kept):,} of {total:,} used",
     )
+
+
+def _check_several(label_names, expected):
+    if len(label_names) < 2:
+        raise ValueError(f"{expected}. Received: labels={list(label_names)}")
+
+
+def _check_trained(test_file, tested, train_file, trained):
+    """Raises `ValueError` if a label is only in the test file."""
+    unseen = _sorted_labels(set(tested) - set(trained))
+    if unseen:
+        raise ValueError(
+            f"{test_file}: expected only labels that the training file "
+            f"{train_file} has too: {', '.join(_sorted_labels(trained))}. "
+            f"Received: labels={list(unseen)}"
+        )
 
 
 def _sorted_labels(labels):

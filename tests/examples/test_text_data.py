@@ -50,7 +50,7 @@ def write_ag_news(folder, train="train.csv", suffix="", rows=None):
         '"1","Talks","Say ""yes"""',
     )
     write(folder / f"{train}{suffix}", "\n".join(rows) + "\n")
-    write(folder / f"test.csv{suffix}", '"4","New chip","Faster"\n')
+    write(folder / f"test.csv{suffix}", '"3","New chip","Faster"\n')
     write(
         folder / f"classes.txt{suffix}", "World\nSports\nBusiness\nSci/Tech\n"
     )
@@ -121,7 +121,7 @@ def test_ag_news_layouts(tmp_path, folder, suffix, train):
     ]
     assert data.train_labels.tolist() == [2, 0]
     assert data.test_texts == ["New chip Faster"]
-    assert data.test_labels.tolist() == [3]
+    assert data.test_labels.tolist() == [2]
     assert data.label_names == ("World", "Sports", "Business", "Sci/Tech")
     assert "2 of 120,000" in data.description
 
@@ -132,6 +132,25 @@ def test_ag_news_layouts(tmp_path, folder, suffix, train):
 def test_ag_news_wrong_row_is_named(tmp_path, row):
     write_ag_news(tmp_path, rows=('"1","a","b"', row))
     with pytest.raises(ValueError, match=r"train\.csv, line 2: .*Received: r"):
+        load_text("ag_news", tmp_path)
+
+
+def test_ag_news_label_only_in_the_test_set(tmp_path):
+    write_ag_news(tmp_path, rows=('"1","a","b"', '"2","c","d"'))
+    with pytest.raises(
+        ValueError,
+        match=r"test\.csv: .*train\.csv .*World.*labels=\['Business'\]$",
+    ):
+        load_text("ag_news", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", " \n\n", "World\n"])
+def test_ag_news_without_classes_names_their_file(tmp_path, content):
+    write_ag_news(tmp_path)
+    write(tmp_path / "classes.txt", content)
+    with pytest.raises(
+        ValueError, match=r"classes\.txt: .*two labels\. Received: labels=\["
+    ):
         load_text("ag_news", tmp_path)
 
 
