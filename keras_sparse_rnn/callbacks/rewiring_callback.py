@@ -11,6 +11,7 @@ from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
+from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -134,18 +135,19 @@ class RewiringCallback(keras.callbacks.Callback):
         self._checked = False
         self._first_epoch = True
         optimizer_slots.check_supported(self.model.optimizer)
-        if self.every_steps is None:
-            self._note_if_never_due(
-                "epoch", self._start_epoch(), self.params["epochs"]
-            )
-        elif self.end is None and self.params.get("steps") is None:
+        by_steps = self.every_steps is not None
+        if by_steps and self.end is None and self.params.get("steps") is None:
             raise ValueError(
                 "With `every_steps` the schedule needs the number of steps of "
                 "the training, which this data set does not tell: pass "
                 "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
             )
-        if sparse_layers(self.model) or self.model.built:
+        if sparse_layers(self.model) or not may_make_layers(self.model):
             self._check()
+        if not by_steps:
+            self._note_if_never_due(
+                "epoch", self._start_epoch(), self.params["epochs"]
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -232,7 +234,8 @@ class RewiringCallback(keras.callbacks.Callback):
     def _note_if_never_due(self, unit, first, stop):
         if self.end is not None:
             stop = min(stop, self.end)
-        if stop <= first:
+        # Without sparse layers, perhaps as yet, there is an error to come.
+        if stop <= first and sparse_layers(self.model):
             # Logged, no Python warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
                 "No connection will be rewired: the first time would be at "
