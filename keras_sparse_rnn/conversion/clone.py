@@ -28,6 +28,10 @@ _BEFORE_REASON = re.compile(
 )
 
 
+class SubclassedModelError(ValueError):
+    """A model that cannot be cloned, as its layers are not known."""
+
+
 def clone_with(model, convert):
     """Clones a model or layer, the layers inside converted.
 
@@ -41,8 +45,9 @@ def clone_with(model, convert):
         A model, or layer, of the same names, built, with its own weights.
 
     Raises:
-        ValueError: If the model is not built, or a subclass of `Model` that
-            cannot be taken apart.
+        SubclassedModelError: If it is a subclass of `Model` that cannot be
+            taken apart.
+        ValueError: If the model is not built, or a layer cannot be cloned.
     """
     check_built(model)
     if not isinstance(model, keras.Model):
@@ -60,7 +65,7 @@ def clone_with(model, convert):
     except ValueError as error:
         if "clone_function" not in str(error):
             raise
-        raise ValueError(
+        raise SubclassedModelError(
             "Expected a Sequential or Functional model: the layers of a "
             "subclassed one cannot be told from outside. Convert its layers "
             "one by one where it makes them. "
