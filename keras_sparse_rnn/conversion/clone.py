@@ -187,9 +187,9 @@ def _generator_states(layer):
 
 
 def _clone_layer(layer, convert):
-    serialised = keras.saving.serialize_keras_object(layer)
-    converted, changed = _rewritten(serialised, convert)
     try:
+        serialised = keras.saving.serialize_keras_object(layer)
+        converted, changed = _rewritten(serialised, convert)
         if not changed:
             return type(layer).from_config(layer.get_config())
         return keras.saving.deserialize_keras_object(

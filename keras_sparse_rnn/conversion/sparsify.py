@@ -1,5 +1,6 @@
 """From plain Keras layers to sparse ones."""
 
+import contextlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -65,9 +66,10 @@ def sparsify(
             layer or cell inside a wrapper, to a dict of the arguments that a
             sparse layer takes, such as `{"epsilon": 10}`. Give either this or
             `sparsity`.
-        layers: List of names of layers to convert under the global budget.
-            Defaults to `None`: recurrent layers, cells and embeddings; as in
-            the papers, `Dense` layers only if they are named.
+        layers: List of names of layers to convert under the global budget, all
+            of a name. Defaults to `None`: recurrent layers, cells and
+            embeddings; as in the papers, `Dense` layers only if they are
+            named.
         keep: String, which weights are kept. `"largest"`: those with the
             largest |w| of each group; `"drawn"`: those of a topology that is
             drawn. Defaults to `"largest"`.
@@ -113,7 +115,7 @@ def sparsify(
             "`settings` must be a dict from at least one layer's name to a "
             f"dict of arguments. Received: settings={settings!r}"
         )
-    by_layer = (
+    chosen = (
         _from_budget(
             model, sparsity, allocation, layers, granularity, topology_seed
         )
@@ -122,27 +124,35 @@ def sparsify(
     )
 
     converted = set()
+    with _distinct_names([layer for layer, _ in chosen]) as original:
+        by_name = {layer.name: arguments for layer, arguments in chosen}
 
-    def sparse_namesake(serialised):
-        name = serialised["config"].get("name")
-        if not _is_plain(serialised) or name not in by_layer:
-            return None
-        converted.add(name)
-        sparse_class = SPARSE_CLASSES[serialised["class_name"]]
-        return {
-            "module": sparse_class.__module__,
-            "class_name": sparse_class.__name__,
-            "config": {**serialised["config"], **by_layer[name]},
-            "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
-        }
+        def sparse_namesake(serialised):
+            if not _is_plain(serialised):
+                return None
+            name = serialised["config"]["name"]
+            if name not in by_name:
+                return None
+            converted.add(name)
+            sparse_class = SPARSE_CLASSES[serialised["class_name"]]
+            return {
+                "module": sparse_class.__module__,
+                "class_name": sparse_class.__name__,
+                "config": {
+                    **serialised["config"],
+                    "name": original[name],
+                    **by_name[name],
+                },
+                "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
+            }
 
-    sparse = clone_with(model, sparse_namesake)
-    for name in by_layer:
+        sparse = clone_with(model, sparse_namesake)
+    for (layer, _), name in zip(chosen, by_name, strict=True):
         if name not in converted:
             raise ValueError(
-                f"'{_convertible(model)[name][0].path}' cannot be converted: a "
-                "layer that is not Keras's own makes it in its constructor. "
-                "Convert it where it is made, or name other `layers`. "
+                f"'{layer.path}' cannot be converted: a layer that is not "
+                "Keras's own makes it in its constructor. Convert it where it "
+                "is made, or name other `layers`. "
                 f"Received: model={model.name!r}"
             )
     copy_state(model, sparse)
@@ -157,11 +167,36 @@ def sparsify(
     return sparse
 
 
+@contextlib.contextmanager
+def _distinct_names(layers):
+    """Tells layers apart while a model is cloned, which goes by their names.
+
+    Several have one name where `Bidirectional` copies a cell, and in nested
+    models.
+
+    Args:
+        layers: List of layers.
+
+    Yields:
+        Dict from each layer's present name to its own.
+    """
+    # No layer's own name has a slash.
+    original = {
+        f"sparsify/{index}": layer.name for index, layer in enumerate(layers)
+    }
+    try:
+        for layer, name in zip(layers, original, strict=True):
+            layer.name = name
+        yield original
+    finally:
+        for layer, name in zip(layers, original.values(), strict=True):
+            layer.name = name
+
+
 def _convertible(model):
     """Layers and cells that can be converted: lists of them, by name.
 
-    The cell inside an `LSTM` is converted with it. Several have one name where
-    `Bidirectional` copies a cell, and in nested models.
+    The cell inside an `LSTM` is converted with it.
     """
     inside = keras_internals.flatten_layers(model)
     cells_of_layers = {
@@ -199,7 +234,9 @@ def _is_dict_of_dicts(settings):
 
 
 def _from_settings(model, settings):
+    """Pairs of a layer and its arguments."""
     convertible = _convertible(model)
+    chosen = []
     for name, arguments in settings.items():
         _check_name(name, convertible, "settings", model)
         for layer in convertible[name]:
@@ -209,34 +246,32 @@ def _from_settings(model, settings):
             TopologyArguments(
                 **{n: arguments[n] for n in ARGUMENT_NAMES if n in arguments}
             ).validated(owner)
-    return {name: dict(arguments) for name, arguments in settings.items()}
+            chosen.append((layer, dict(arguments)))
+    return chosen
 
 
 def _from_budget(
     model, sparsity, allocation, layers, granularity, topology_seed
 ):
+    """Pairs of a layer and its arguments."""
     convertible = _convertible(model)
     if layers is None:
-        chosen = {
-            name: layer
-            for name, same_name in convertible.items()
+        chosen = [
+            layer
+            for same_name in convertible.values()
             for layer in same_name
             if type(layer).__name__ in _BY_DEFAULT
-        }
+        ]
     else:
         if isinstance(layers, str) or not isinstance(layers, Iterable):
             layers = [layers]
         for name in layers:
             _check_name(name, convertible, "layers", model)
-        chosen = {name: convertible[name][0] for name in layers}
-    for name in chosen:
-        if len(convertible[name]) > 1:
-            raise ValueError(
-                "Under a global budget each layer needs a name of its own: "
-                "name the layers, or pass `settings`, which go to all of a "
-                f"name. Received: {len(convertible[name])} layers named "
-                f"{name!r}"
-            )
+        chosen = [
+            layer
+            for name in dict.fromkeys(layers)
+            for layer in convertible[name]
+        ]
     if not chosen:
         already = sparse_layer_names(model)
         raise ValueError(
@@ -247,27 +282,27 @@ def _from_budget(
             + (f", sparse already: {already}" if already else "")
         )
     places, shapes, tied = [], [], []
-    for name, layer in chosen.items():
+    for index, layer in enumerate(chosen):
         for matrix, shape, groups in _matrices(layer, granularity):
             for group in groups:
-                places.append((name, matrix))
+                places.append((index, matrix))
                 shapes.append((shape[0], group.stop - group.start))
                 tied.append(group.tied)
     counts = _connections(
         topologies.allocate(shapes, sparsity, allocation), tied
     )
-    by_layer = {
-        name: {
+    arguments = [
+        {
             "granularity": granularity,
             "topology": {},
             "topology_seed": _seed_of(topology_seed, index),
         }
-        for index, name in enumerate(chosen)
-    }
-    for (name, matrix), count in zip(places, counts, strict=True):
-        of_layer = by_layer[name]["topology"]
+        for index in range(len(chosen))
+    ]
+    for (index, matrix), count in zip(places, counts, strict=True):
+        of_layer = arguments[index]["topology"]
         of_layer.setdefault(matrix, []).append(topologies.FixedCount(count))
-    return by_layer
+    return list(zip(chosen, arguments, strict=True))
 
 
 def _connections(weights, tied):
