@@ -32,7 +32,7 @@ class SubclassedModelError(ValueError):
     """A model that cannot be cloned, as its layers are not known."""
 
 
-def clone_with(model, convert):
+def clone_with(model, convert, serialize=keras.saving.serialize_keras_object):
     """Clones a model or layer, the layers inside converted.
 
     Args:
@@ -40,6 +40,7 @@ def clone_with(model, convert):
             layer.
         convert: Function of a serialised layer, a dict, that returns the
             serialised layer to put in its place, or `None` to keep it.
+        serialize: Function that serialises a layer, with the layers in it.
 
     Returns:
         A model, or layer, of the same names, built, with its own weights.
@@ -51,7 +52,7 @@ def clone_with(model, convert):
     """
     check_built(model)
     if not isinstance(model, keras.Model):
-        clone = _clone_layer(model, convert)
+        clone = _clone_layer(model, convert, serialize)
         if not clone.built:
             clone.build_from_config(model.get_build_config())
         return clone
@@ -59,7 +60,9 @@ def clone_with(model, convert):
         with _not_compiled(model):
             return keras.models.clone_model(
                 model,
-                clone_function=lambda layer: _clone_layer(layer, convert),
+                clone_function=lambda layer: _clone_layer(
+                    layer, convert, serialize
+                ),
                 recursive=True,
             )
     except ValueError as error:
@@ -186,9 +189,9 @@ def _generator_states(layer):
     return [each.state for each in keras_internals.seed_generators(layer)]
 
 
-def _clone_layer(layer, convert):
+def _clone_layer(layer, convert, serialize):
     try:
-        serialised = keras.saving.serialize_keras_object(layer)
+        serialised = serialize(layer)
         converted, changed = _rewritten(serialised, convert)
         if not changed:
             return type(layer).from_config(layer.get_config())

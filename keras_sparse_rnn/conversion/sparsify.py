@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
@@ -123,32 +124,39 @@ def sparsify(
         else _from_settings(model, settings)
     )
 
+    # Cloning goes by configurations, in which layers have only their names.
+    # Several have one where `Bidirectional` copies a cell, and in nested
+    # models. No layer's own name has a slash.
+    by_key = {f"sparsify/{i}": each for i, each in enumerate(chosen)}
     converted = set()
-    with _distinct_names([layer for layer, _ in chosen]) as original:
-        by_name = {layer.name: arguments for layer, arguments in chosen}
 
-        def sparse_namesake(serialised):
-            if not _is_plain(serialised):
-                return None
-            name = serialised["config"]["name"]
-            if name not in by_name:
-                return None
-            converted.add(name)
-            sparse_class = SPARSE_CLASSES[serialised["class_name"]]
-            return {
-                "module": sparse_class.__module__,
-                "class_name": sparse_class.__name__,
-                "config": {
-                    **serialised["config"],
-                    "name": original[name],
-                    **by_name[name],
-                },
-                "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
-            }
+    def serialize(layer):
+        with _renamed({each: key for key, (each, _) in by_key.items()}):
+            return keras.saving.serialize_keras_object(layer)
 
-        sparse = clone_with(model, sparse_namesake)
-    for (layer, _), name in zip(chosen, by_name, strict=True):
-        if name not in converted:
+    def sparse_namesake(serialised):
+        if not _is_plain(serialised):
+            return None
+        key = serialised["config"]["name"]
+        if key not in by_key:
+            return None
+        converted.add(key)
+        layer, arguments = by_key[key]
+        sparse_class = SPARSE_CLASSES[serialised["class_name"]]
+        return {
+            "module": sparse_class.__module__,
+            "class_name": sparse_class.__name__,
+            "config": {
+                **serialised["config"],
+                "name": layer.name,
+                **arguments,
+            },
+            "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
+        }
+
+    sparse = clone_with(model, sparse_namesake, serialize)
+    for key, (layer, _) in by_key.items():
+        if key not in converted:
             raise ValueError(
                 f"'{layer.path}' cannot be converted: a layer that is not "
                 "Keras's own makes it in its constructor. Convert it where it "
@@ -168,28 +176,19 @@ def sparsify(
 
 
 @contextlib.contextmanager
-def _distinct_names(layers):
-    """Tells layers apart while a model is cloned, which goes by their names.
-
-    Several have one name where `Bidirectional` copies a cell, and in nested
-    models.
+def _renamed(names):
+    """Gives layers other names for the time being.
 
     Args:
-        layers: List of layers.
-
-    Yields:
-        Dict from each layer's present name to its own.
+        names: Dict from layer to name.
     """
-    # No layer's own name has a slash.
-    original = {
-        f"sparsify/{index}": layer.name for index, layer in enumerate(layers)
-    }
+    before = {layer: layer.name for layer in names}
     try:
-        for layer, name in zip(layers, original, strict=True):
+        for layer, name in names.items():
             layer.name = name
-        yield original
+        yield
     finally:
-        for layer, name in zip(layers, original.values(), strict=True):
+        for layer, name in before.items():
             layer.name = name
 
 
