@@ -17,9 +17,7 @@ from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
-from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
-from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
-from keras_sparse_rnn.layers.topology_arguments import check_names
+from keras_sparse_rnn.layers.topology_arguments import check_added
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_layers import sparse_layer_names
@@ -65,8 +63,8 @@ def sparsify(
             otherwise. Defaults to `"uniform"`.
         settings: Dict from a layer's name, as in `model.summary()` or of a
             layer or cell inside a wrapper, to a dict of the arguments that a
-            sparse layer takes, such as `{"epsilon": 10}`. Give either this or
-            `sparsity`.
+            sparse layer takes on top of the plain one's, such as
+            `{"epsilon": 10}`. Give either this or `sparsity`.
         layers: List of names of layers to convert under the global budget, all
             of a name. Defaults to `None`: recurrent layers, cells and
             embeddings; as in the papers, `Dense` layers only if they are
@@ -86,9 +84,9 @@ def sparsify(
 
     Raises:
         ValueError: If the arguments contradict or are out of range, a layer's
-            name is unknown or of one that is sparse already, nothing is left
-            to convert, or `model` is no Keras model or layer, is not
-            built or cannot be taken apart.
+            name is unknown or of one that is sparse already, a layer is
+            quantized or has LoRA, nothing is left to convert, or `model` is
+            no Keras model or layer, is not built or cannot be taken apart.
 
     Example:
 
@@ -241,10 +239,8 @@ def _from_settings(model, settings):
         for layer in convertible[name]:
             sparse_class = SPARSE_CLASSES[type(layer).__name__]
             owner = f"{sparse_class.__name__} '{name}'"
-            check_names(sparse_class, type(layer), owner, arguments)
-            TopologyArguments(
-                **{n: arguments[n] for n in ARGUMENT_NAMES if n in arguments}
-            ).validated(owner)
+            check_added(sparse_class, owner, arguments)
+            _check_has_no_adapters(layer)
             chosen.append((layer, dict(arguments)))
     return chosen
 
@@ -282,6 +278,7 @@ def _from_budget(
         )
     places, shapes, tied = [], [], []
     for index, layer in enumerate(chosen):
+        _check_has_no_adapters(layer)
         for matrix, shape, groups in _matrices(layer, granularity):
             for group in groups:
                 places.append((index, matrix))
@@ -356,6 +353,22 @@ def _check_name(name, convertible, argument, model):
         f"`{argument}` must name layers that can be converted: "
         f"{[*convertible]}. Received: {argument}={name!r}"
     )
+
+
+def _check_has_no_adapters(layer):
+    """Raises `ValueError` for what no sparse layer can take over."""
+    received = []
+    if getattr(layer, "quantization_mode", None):
+        received.append(f"dtype={layer.dtype_policy.name!r}")
+    if getattr(layer, "lora_enabled", False):
+        received.append(f"lora_rank={layer.lora_rank}")
+    if received:
+        raise ValueError(
+            f"{type(layer).__name__} '{layer.name}' cannot be sparse with "
+            "quantized weights or LoRA, which would bypass the mask. Leave it "
+            "out of `layers` or `settings`, or convert the model before. "
+            f"Received: {', '.join(received)}"
+        )
 
 
 def _largest(weight):

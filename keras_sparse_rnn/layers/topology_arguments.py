@@ -231,11 +231,42 @@ def check_names(cls, namesake, owner, arguments):
         )
 
 
+def check_added(cls, owner, arguments):
+    """Checks arguments that a sparse layer takes on top of its namesake's.
+
+    Args:
+        cls: Class of a sparse layer.
+        owner: String that names the layer in errors.
+        arguments: Dict of the arguments.
+
+    Raises:
+        ValueError: If the class adds no argument of a name, or an argument is
+            out of range.
+    """
+    added = _added(cls)
+    unknown = [name for name in arguments if name not in added]
+    if unknown:
+        raise ValueError(
+            f"{owner} expects only arguments that the plain layer does not "
+            f"have: {', '.join(f'`{name}`' for name in added)}. Received: "
+            + ", ".join(f"{name}={arguments[name]!r}" for name in unknown)
+        )
+    for argument_class in _argument_classes(cls):
+        names = [field.name for field in dataclasses.fields(argument_class)]
+        argument_class(
+            **{name: arguments[name] for name in names if name in arguments}
+        ).validated(owner)
+
+
+def _argument_classes(cls):
+    return getattr(cls, "argument_classes", (TopologyArguments,))
+
+
 def _added(cls):
     """The fields of the arguments that a class adds, by name."""
     return {
         field.name: field
-        for arguments in getattr(cls, "argument_classes", (TopologyArguments,))
+        for arguments in _argument_classes(cls)
         for field in dataclasses.fields(arguments)
     }
 

@@ -314,7 +314,15 @@ BAD = {
     ),
     "misspelled setting": (
         {"settings": {"dense": {"eps": 1}}},
-        "SparseDense 'dense' expects the arguments",
+        "SparseDense 'dense' expects only arguments",
+    ),
+    "the plain layer's setting": (
+        {"settings": {"dense": {"sparsity": 0.9, "units": 3}}},
+        "SparseDense 'dense' expects only .*`engine`",
+    ),
+    "engine": (
+        {"settings": {"dense": {"sparsity": 0.9, "engine": "fast"}}},
+        "SparseDense 'dense': `engine` must be one of",
     ),
     "setting out of range": (
         {"settings": {"dense": {"epsilon": -1}}},
@@ -364,6 +372,26 @@ BAD = {
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=rf"(?s){message}.*Received: "):
         ksr.sparsify(models.nested(), **arguments)
+
+
+@pytest.mark.parametrize("kind", [L.Embedding, L.Dense])
+@pytest.mark.parametrize("by", ["layers", "settings"])
+@pytest.mark.parametrize("change", ["quantize", "enable_lora"])
+def test_layers_with_adapters_are_refused_by_name(kind, by, change):
+    model = models.sequential()
+    [layer] = [each for each in model.layers if type(each) is kind]
+    getattr(layer, change)("int8" if change == "quantize" else 2)
+    received = "dtype='int8" if change == "quantize" else "lora_rank=2"
+    arguments = (
+        {"sparsity": 0.5, "layers": [layer.name]}
+        if by == "layers"
+        else {"settings": {layer.name: {"sparsity": 0.5}}}
+    )
+    with pytest.raises(
+        ValueError,
+        match=rf"{kind.__name__} '{layer.name}'.*Received: {received}",
+    ):
+        ksr.sparsify(model, **arguments)
 
 
 def test_unbuilt_models_and_models_with_nothing_to_convert_are_refused():
