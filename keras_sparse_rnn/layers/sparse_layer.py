@@ -95,16 +95,15 @@ class SparseLayer(TakesDenseWeights):
         # its `weights`.
         self._topology_place = kwargs.pop("topology_place", "")
         self._topology_owner = kwargs.pop("topology_owner", None)
-        self._topology_arguments = TopologyArguments(**arguments).validated(
+        validated = TopologyArguments(**arguments).validated(
             self._owner(kwargs.get("name"))
         )
-        super().__init__(*args, **kwargs)
-        self._topology_arguments = self._topology_arguments.seeded()
+        with validated.seeded() as self._topology_arguments:
+            super().__init__(*args, **kwargs)
 
     def add_weight(self, *args, name=None, **kwargs):
         if name not in self.sparse_names:
             return super().add_weight(*args, name=name, **kwargs)
-        self._topology_arguments = self._topology_arguments.seeded()
         arguments = self._topology_arguments
         shape = tuple(kwargs.pop("shape"))
         groups = self._groups(shape)

@@ -21,17 +21,18 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
-        self.cell_class.check_arguments(
+        checked = self.cell_class.checked_arguments(
             type(self), kwargs.get("name"), arguments
         )
-        super().__init__(*args, **kwargs)
+        with checked.seeded() as seeded:
+            super().__init__(*args, **kwargs)
         cell = self.cell_class.like(
             self.cell,
             # `Bidirectional` makes its second layer from the first one's
             # configuration: this keeps the two topologies apart.
             topology_place="backwards/" if self.go_backwards else "",
             topology_owner=self._named(),
-            **arguments,
+            **{**arguments, "topology_seed": seeded.topology_seed},
         )
         keras_internals.replace_tracked(self, "cell", cell)
 

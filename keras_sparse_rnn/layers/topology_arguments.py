@@ -1,5 +1,6 @@
 """The arguments that a sparse layer takes on top of its namesake's."""
 
+import contextlib
 import dataclasses
 import inspect
 import random
@@ -86,13 +87,25 @@ class TopologyArguments:
             rescale=bool(self.rescale),
         )
 
+    @contextlib.contextmanager
     def seeded(self):
-        """The same arguments with a seed: Keras draws its own so too."""
+        """The same arguments with a seed, while Keras's constructor runs.
+
+        A seed that is not given is the one that Keras draws next for itself,
+        from Python's `random`. It is only looked at, so that a sparse layer's
+        initial weights, and those of the layers after it, are the plain ones'
+        under one `keras.utils.set_random_seed()`. What the constructor draws
+        tells this layer from the next; if it draws nothing, one draw does.
+        """
         if self.topology_seed is not None:
-            return self
-        return dataclasses.replace(
-            self, topology_seed=random.randint(1, int(1e9))
-        )
+            yield self
+            return
+        before = random.getstate()
+        with random_state_kept():
+            seed = _drawn_seed()
+        yield dataclasses.replace(self, topology_seed=seed)
+        if random.getstate() == before:
+            _drawn_seed()
 
     def get_config(self):
         config = dataclasses.asdict(dataclasses.replace(self, topology=None))
@@ -172,6 +185,20 @@ class TopologyArguments:
                 )
             chosen = chosen[index]
         return chosen
+
+
+@contextlib.contextmanager
+def random_state_kept():
+    """Leaves the generator of Keras's default seeds as it was."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _drawn_seed():
+    return random.randint(1, int(1e9))
 
 
 ARGUMENT_NAMES = tuple(

@@ -194,6 +194,33 @@ def test_the_topology_seed_comes_from_the_global_seed_and_is_saved():
     assert isinstance(layers[0].get_config()["topology_seed"], int)
 
 
+SEEDLESS = {
+    "Dense": lambda: ksr.SparseDense(8, sparsity=0.5),
+    "nothing drawn": lambda: ksr.SparseDense(
+        8, sparsity=0.5, kernel_initializer="ones"
+    ),
+    "LSTM": lambda: ksr.SparseLSTM(8, sparsity=0.5),
+    "LSTM, nothing drawn": lambda: ksr.SparseLSTM(
+        8,
+        sparsity=0.5,
+        kernel_initializer="ones",
+        recurrent_initializer=keras.initializers.Orthogonal(seed=1),
+        seed=1,
+    ),
+    "cell": lambda: ksr.SparseGRUCell(8, sparsity=0.5),
+}
+
+
+@pytest.mark.parametrize("make", SEEDLESS.values(), ids=SEEDLESS)
+def test_layers_made_one_after_the_other_have_other_seeds(make):
+    seeds = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        seeds.append([make().get_config()["topology_seed"] for _ in range(3)])
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 3
+
+
 def test_the_topology_seed_is_not_the_seed_of_dropout():
     masks = []
     for seed, topology_seed in ((1, 5), (2, 5), (1, 6)):
