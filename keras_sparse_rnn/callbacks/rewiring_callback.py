@@ -40,8 +40,10 @@ class RewiringCallback(keras.callbacks.Callback):
     the logs `rewire_rate` is then that of the last one in the list; the other
     two are of all of them together.
 
-    Layers that are not trainable are not rewired. If no other is left, a
-    warning says so when training begins.
+    Weights that are not trained are not rewired. If no other is left, a warning
+    says so when training begins. `layer.trainable = False` goes for all inside
+    of a wrapper such as `Bidirectional`; its constructor's `trainable=False`
+    does not, for Keras goes on training what is inside.
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
