@@ -3,7 +3,6 @@
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.engine import MaskedCell
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
-from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import random_state_kept
 
 
@@ -40,16 +39,6 @@ class SparseCell(SparseLayer, MaskedCell):
             made, "seed_generator", cell.seed_generator
         )
         return made
-
-    @classmethod
-    def checked_arguments(cls, layer_class, name, arguments):
-        """Topology arguments, checked on behalf of the layer around the cell.
-
-        Returns:
-            `TopologyArguments`.
-        """
-        owner = layer_class.__name__ + (f" '{name}'" if name else "")
-        return TopologyArguments(**arguments).validated(owner)
 
     def topology_config(self):
         """The configuration of the topology arguments alone."""

@@ -95,11 +95,29 @@ class SparseLayer(TakesDenseWeights):
         # its `weights`.
         self._topology_place = kwargs.pop("topology_place", "")
         self._topology_owner = kwargs.pop("topology_owner", None)
-        validated = TopologyArguments(**arguments).validated(
-            self._owner(kwargs.get("name"))
+        validated = self.checked_arguments(
+            self._owner(kwargs.get("name")), arguments
         )
         with validated.seeded() as self._topology_arguments:
             super().__init__(*args, **kwargs)
+
+    @classmethod
+    def checked_arguments(cls, owner, arguments):
+        """Topology arguments of a layer of this class.
+
+        Args:
+            owner: String that names the layer in errors.
+            arguments: Dict of the arguments.
+
+        Returns:
+            `TopologyArguments`.
+
+        Raises:
+            ValueError: If an argument is out of range, or does not go with
+                the layer's weights.
+        """
+        validated = TopologyArguments(**arguments).validated(owner)
+        return validated.for_weights(owner, cls.sparse_names, cls.gates)
 
     def add_weight(self, *args, name=None, **kwargs):
         if name not in self.sparse_names:
@@ -136,7 +154,6 @@ class SparseLayer(TakesDenseWeights):
             weight.name
             for weight in self._own_sparse_weights()
             if self._topology_arguments.saturated(
-                self._owner(self.name),
                 weight.name,
                 weight.shape,
                 weight.groups,

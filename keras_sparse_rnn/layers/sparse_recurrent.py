@@ -21,8 +21,9 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
+        name = kwargs.get("name")
         checked = self.cell_class.checked_arguments(
-            type(self), kwargs.get("name"), arguments
+            type(self).__name__ + (f" '{name}'" if name else ""), arguments
         )
         with checked.seeded() as seeded:
             super().__init__(*args, **kwargs)

@@ -87,6 +87,43 @@ class TopologyArguments:
             rescale=bool(self.rescale),
         )
 
+    def for_weights(self, owner, names, gates):
+        """The same arguments, the topologies checked against weights.
+
+        Args:
+            owner: String that names the layer in errors.
+            names: Tuple of strings, the names of the sparse weights.
+            gates: Tuple of strings, the gates of each.
+
+        Returns:
+            `TopologyArguments`.
+
+        Raises:
+            ValueError: If `topology` is a dict of other weights, or a list of
+                another length than there are groups.
+        """
+        topology = self.topology
+        if isinstance(topology, Mapping) and set(topology) != set(names):
+            raise ValueError(
+                f"{owner} expects `topology` to be given for "
+                f"{' and '.join(repr(name) for name in names)}, and for "
+                f"nothing else. Received: topology={topology}"
+            )
+        count = len(
+            topologies.matrix_groups(len(gates), gates, self.granularity)
+        )
+        given = (
+            topology.values() if isinstance(topology, Mapping) else [topology]
+        )
+        for each in given:
+            if isinstance(each, Sequence) and len(each) != count:
+                groups = f"{count} groups" if count > 1 else "one group"
+                raise ValueError(
+                    f"{owner} has {groups} in a weight, and expects a list to "
+                    f"hold as many topologies. Received: topology={topology}"
+                )
+        return self
+
     @contextlib.contextmanager
     def seeded(self):
         """The same arguments with a seed, while Keras's constructor runs.
@@ -132,7 +169,7 @@ class TopologyArguments:
         """
         mask = np.zeros(shape, bool)
         for index, group in enumerate(groups):
-            topology = self._topology_of(owner, name, index, len(groups))
+            topology = self._topology_of(name, index)
             drawn = _checked(
                 topology(group.shape(shape[0]), rng),
                 group.shape(shape[0]),
@@ -149,10 +186,10 @@ class TopologyArguments:
             group.view(mask)[:] = drawn[:, None, :]
         return mask
 
-    def saturated(self, owner, name, shape, groups):
+    def saturated(self, name, shape, groups):
         """Whether a topology asks for more connections than a group holds."""
         for index, group in enumerate(groups):
-            topology = self._topology_of(owner, name, index, len(groups))
+            topology = self._topology_of(name, index)
             requested = getattr(topology, "requested", None)
             inputs, outputs = group.shape(shape[0])
             if requested and requested((inputs, outputs)) > inputs * outputs:
@@ -166,23 +203,12 @@ class TopologyArguments:
             return topologies.Uniform(self.sparsity)
         return self.topology
 
-    def _topology_of(self, owner, name, index, count):
+    def _topology_of(self, name, index):
         """The topology of one group: given for all, by weight, or by group."""
         chosen = self._chosen_topology()
         if isinstance(chosen, Mapping):
-            if name not in chosen:
-                raise ValueError(
-                    f"{owner} expects a `topology` for the weight '{name}'. "
-                    f"Received: topology={chosen}"
-                )
             chosen = chosen[name]
         if isinstance(chosen, Sequence):
-            if len(chosen) != count:
-                raise ValueError(
-                    f"{owner} expects one `topology` for each of the {count} "
-                    f"groups of the weight '{name}'. "
-                    f"Received: topology={chosen}"
-                )
             chosen = chosen[index]
         return chosen
 

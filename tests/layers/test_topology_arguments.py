@@ -287,6 +287,18 @@ BAD = {
     "class in place of an object": {"topology": ksr.topology.Uniform},
     "no function": {"topology": 3},
     "unregistered within a dict": {"topology": {"kernel": unregistered}},
+    "other weights": {"topology": {"bias": lower_triangle}},
+    "a weight misspelled": {
+        "topology": {
+            "kernel": lower_triangle,
+            "recurrent_kernel": lower_triangle,
+            "embeddings": lower_triangle,
+            "kernl": lower_triangle,
+        }
+    },
+    "no weight": {"topology": {}},
+    "too many for the gates": {"topology": [lower_triangle] * 7},
+    "too few for the gates": {"topology": []},
     "unknown granularity": {"sparsity": 0.5, "granularity": "row"},
     "granularity a list": {"sparsity": 0.5, "granularity": ["gate"]},
     "keep_diagonal a string": {"sparsity": 0.5, "keep_diagonal": "no"},
@@ -308,8 +320,6 @@ BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},
     "empty mask": {"topology": nothing},
     "no booleans": {"topology": halves},
-    "weight left out": {"topology": {"embeddings": lower_triangle}},
-    "too few for the gates": {"topology": [lower_triangle] * 7},
 }
 
 
@@ -321,6 +331,34 @@ def test_bad_arguments_are_refused_by_name(kind, arguments):
     with pytest.raises(ValueError, match=r"Received: [^.]") as raised:
         namesakes.SPARSE[kind](**size, name="mine", **arguments)
     assert f"Sparse{kind} 'mine'" in str(raised.value)
+
+
+WRONG_LISTS = [
+    (ksr.SparseLSTM, "gate", 3, "4 groups"),
+    (ksr.SparseLSTM, "kernel", 4, "one group"),
+    (ksr.SparseGRUCell, "gate", 4, "3 groups"),
+    (ksr.SparseGRU, "unit", 3, "one group"),
+    (ksr.SparseDense, "gate", 2, "one group"),
+]
+
+
+@pytest.mark.parametrize(
+    ("cls", "granularity", "length", "groups"), WRONG_LISTS
+)
+@pytest.mark.parametrize("by_weight", [False, True])
+def test_lists_of_topologies_are_as_long_as_there_are_groups(
+    cls, granularity, length, groups, by_weight
+):
+    topology = [lower_triangle] * length
+    if by_weight:
+        names = ("kernel",)
+        if cls is not ksr.SparseDense:
+            names = ("kernel", "recurrent_kernel")
+        topology = dict.fromkeys(names, topology)
+    with pytest.raises(
+        ValueError, match=rf"'mine' has {groups} .*Received: topology="
+    ):
+        cls(3, topology=topology, granularity=granularity, name="mine")
 
 
 @pytest.mark.parametrize("also", [{}, {"sparsity": 0.5}, {"sparsity": 2}])
