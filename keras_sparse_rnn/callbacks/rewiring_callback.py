@@ -10,6 +10,7 @@ from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
@@ -115,7 +116,8 @@ class RewiringCallback(keras.callbacks.Callback):
                 "`end` must be above `start`. "
                 f"Received: start={start}, end={end}"
             )
-        self.rewire_rate = rewire_rate
+        # A plain number, which logs can be written with.
+        self.rewire_rate = plain_number(rewire_rate)
         self.rule = rules.get(rule)
         self.every_steps = every_steps
         self.start = start
