@@ -204,6 +204,27 @@ def test_csv_by_name(tmp_path, suffix):
     assert data.test_labels.tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["1", "-1", "0"], ("-1", "0", "1")),
+        (["10", "9.5", "+2", ".5"], (".5", "+2", "9.5", "10")),
+        (["10", "9", "x"], ("10", "9", "x")),
+        ([" b", "a ", "b"], ("a", "b")),
+        (["nan", "2", "10"], ("10", "2", "nan")),
+    ],
+)
+def test_csv_labels_are_stripped_and_sorted_as_numbers(
+    tmp_path, labels, expected
+):
+    rows = "".join(f"text,{label}\n" for label in labels)
+    train = write(tmp_path / "a.csv", "text,label\n" + rows)
+    data = load_text("csv", train_csv=train, test_csv=train)
+    assert data.label_names == expected
+    names = [data.label_names[i] for i in data.train_labels]
+    assert names == [label.strip() for label in labels]
+
+
 def test_csv_by_number_has_no_header(tmp_path):
     train = write(tmp_path / "a.csv", "neg,a\npos,b\nneg,c\npos,d\n")
     data = load_text(
@@ -231,6 +252,12 @@ def test_csv_split_depends_on_the_seed_alone(tmp_path):
     ("content", "columns", "match"),
     [
         ("", {}, r"it is empty. Received: path='.*a\.csv'"),
+        (" \n\n \n", {}, r"it is empty. Received: path='.*a\.csv'"),
+        (
+            "text,label\n!!,1\n,2\n?,1\n",
+            {},
+            r"a\.csv: .*words in the column 'text'. Received: texts=\['!!', ''",
+        ),
         ("text,label\n", {}, r"below its header. Received: path='.*a\.csv'"),
         (
             "body,label\nx,y\n",
