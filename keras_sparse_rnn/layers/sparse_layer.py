@@ -39,16 +39,18 @@ class TakesDenseWeights:
         dense = [v for v in variables if not _is_kept_with_any(self, v)]
         if len(weights) == len(dense):
             variables = dense
-        if len(weights) == len(variables):
-            _assign_all(
-                f"{type(self).__name__} '{self.name}'",
-                variables,
-                weights,
-                self.sparse_weights,
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"{type(self).__name__} '{self.name}' expects a list of "
+                f"{len(variables)} arrays, or of {len(dense)} of a dense "
+                f"layer. Received: len(weights)={len(weights)}"
             )
-        else:
-            # Keras's own error says what it expects.
-            super().set_weights(weights)
+        _assign_all(
+            f"{type(self).__name__} '{self.name}'",
+            variables,
+            weights,
+            self.sparse_weights,
+        )
 
 
 def _is_kept_with_any(layer, variable):
@@ -196,7 +198,7 @@ class SparseLayer(TakesDenseWeights):
             raise ValueError(
                 f"{self._owner(self.name)} expects {len(variables)} variables "
                 f"in the file, or {len(dense)} of a dense layer. {way}"
-                f"Received: {len(store.keys())} variables"
+                f"Received: len(variables)={len(store.keys())}"
             )
         values = [store[str(index)] for index in range(len(variables))]
         _assign_all(

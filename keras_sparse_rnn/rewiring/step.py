@@ -138,8 +138,8 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     if invalid.any():
         raise ValueError(
             "The weights of all connections must be numbers. "
-            f"Received: NaN in {np.count_nonzero(invalid)} of {len(active)} "
-            "connections"
+            f"Received: weights=NaN in {np.count_nonzero(invalid)} of "
+            f"{len(active)} connections"
         )
     connections = len(active)
     if connected.all():
