@@ -65,10 +65,10 @@ def sparsify(
             layer or cell inside a wrapper, to a dict of the arguments that a
             sparse layer takes on top of the plain one's, such as
             `{"epsilon": 10}`. Give either this or `sparsity`.
-        layers: List of names of layers to convert under the global budget, all
-            of a name. Defaults to `None`: recurrent layers, cells and
-            embeddings; as in the papers, `Dense` layers only if they are
-            named.
+        layers: List of layers to convert under the global budget, or of names,
+            which stand for all layers of a name. Defaults to `None`: recurrent
+            layers, cells and embeddings; as in the papers, `Dense` layers only
+            if they are in the list.
         keep: String, which weights are kept. `"largest"`: those with the
             largest |w| of each group; `"drawn"`: those of a topology that is
             drawn. Defaults to `"largest"`.
@@ -260,13 +260,8 @@ def _from_budget(
     else:
         if isinstance(layers, str) or not isinstance(layers, Iterable):
             layers = [layers]
-        for name in layers:
-            _check_name(name, convertible, "layers", model)
-        chosen = [
-            layer
-            for name in dict.fromkeys(layers)
-            for layer in convertible[name]
-        ]
+        named = [_named(each, convertible, model) for each in layers]
+        chosen = list(dict.fromkeys(layer for same in named for layer in same))
     if not chosen:
         already = sparse_layer_names(model)
         raise ValueError(
@@ -339,6 +334,21 @@ def _matrices(layer, granularity):
             shape,
             topologies.matrix_groups(shape[1], sparse_class.gates, granularity),
         )
+
+
+def _named(named, convertible, model):
+    """The layers of a name, or the layer itself."""
+    if isinstance(named, keras.Layer):
+        if any(named in same_name for same_name in convertible.values()):
+            return [named]
+        named = named.name
+        if named in convertible:
+            raise ValueError(
+                f"`layers` must hold layers of '{model.name}', or their "
+                f"names. Received: layers={named!r} of another model"
+            )
+    _check_name(named, convertible, "layers", model)
+    return convertible[named]
 
 
 def _check_name(name, convertible, argument, model):

@@ -136,6 +136,41 @@ def test_dense_layers_only_if_they_are_named():
     assert type(by_default.layers[-1]) is L.Dense
 
 
+def test_layers_may_be_given_themselves():
+    model = models.nested()
+    [lstm, gru] = model.get_layer("inner").layers
+    dense = model.layers[-1]
+    sparse = ksr.sparsify(model, sparsity=0.5, layers=[lstm, dense, lstm.name])
+    kinds = [type(layer) for layer in sparse.get_layer("inner").layers]
+    assert kinds == [ksr.SparseLSTM, L.GRU]
+    assert type(sparse.layers[-1]) is ksr.SparseDense
+    alone = ksr.sparsify(model, sparsity=0.5, layers=gru)
+    assert len(ksr.sparse_weights(alone)) == 2
+
+
+def test_one_of_the_layers_of_a_name_may_be_given():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            L.Bidirectional(L.RNN(L.GRUCell(5, name="cell"))),
+        ]
+    )
+    backward = model.layers[0].backward_layer.cell
+    sparse = ksr.sparsify(model, sparsity=0.5, layers=[backward])
+    both = sparse.layers[0]
+    assert type(both.forward_layer.cell) is L.GRUCell
+    assert type(both.backward_layer.cell) is ksr.SparseGRUCell
+
+
+@pytest.mark.parametrize(
+    "other", [lambda: L.LSTM(3, name="lstm"), lambda: L.Dropout(0.5)]
+)
+def test_layers_of_another_model_are_refused(other):
+    model = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, name="lstm")])
+    with pytest.raises(ValueError, match=r"`layers` must.*Received: layers='"):
+        ksr.sparsify(model, sparsity=0.5, layers=[other()])
+
+
 def test_layers_inside_of_wrappers_go_by_their_own_names():
     model = models.cells()
     sparse = ksr.sparsify(model, settings={"second": {"sparsity": 0.5}})
