@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
@@ -171,7 +172,7 @@ def copy_assets(source, target):
                 except Exception as error:
                     # Of any kind: a table that is empty is TensorFlow's error.
                     raise ValueError(
-                        f"{type(ours).__name__} '{ours.name}' must be ready "
+                        f"{named(type(ours), ours.name)} must be ready "
                         "to be saved: a lookup, for one, has to be adapted "
                         f"first. {error} Received: layer={ours.name!r}"
                     ) from error

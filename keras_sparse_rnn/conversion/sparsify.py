@@ -11,6 +11,7 @@ from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_assets
@@ -238,8 +239,7 @@ def _from_settings(model, settings):
         _check_name(name, convertible, "settings", model)
         for layer in convertible[name]:
             sparse_class = SPARSE_CLASSES[type(layer).__name__]
-            owner = f"{sparse_class.__name__} '{name}'"
-            check_added(sparse_class, owner, arguments)
+            check_added(sparse_class, named(sparse_class, name), arguments)
             _check_has_no_adapters(layer)
             chosen.append((layer, dict(arguments)))
     return chosen
@@ -260,8 +260,8 @@ def _from_budget(
     else:
         if isinstance(layers, str) or not isinstance(layers, Iterable):
             layers = [layers]
-        named = [_named(each, convertible, model) for each in layers]
-        chosen = list(dict.fromkeys(layer for same in named for layer in same))
+        found = [_layers_of(each, convertible, model) for each in layers]
+        chosen = list(dict.fromkeys(layer for same in found for layer in same))
     if not chosen:
         already = sparse_layer_names(model)
         raise ValueError(
@@ -336,19 +336,20 @@ def _matrices(layer, granularity):
         )
 
 
-def _named(named, convertible, model):
-    """The layers of a name, or the layer itself."""
-    if isinstance(named, keras.Layer):
-        if any(named in same_name for same_name in convertible.values()):
-            return [named]
-        named = named.name
-        if named in convertible:
+def _layers_of(layer, convertible, model):
+    """The layer itself, or those of a name."""
+    name = layer
+    if isinstance(layer, keras.Layer):
+        if any(layer in same_name for same_name in convertible.values()):
+            return [layer]
+        name = layer.name
+        if name in convertible:
             raise ValueError(
                 f"`layers` must hold layers of '{model.name}', or their "
-                f"names. Received: layers={named!r} of another model"
+                f"names. Received: layers={name!r} of another model"
             )
-    _check_name(named, convertible, "layers", model)
-    return convertible[named]
+    _check_name(name, convertible, "layers", model)
+    return convertible[name]
 
 
 def _check_name(name, convertible, argument, model):
@@ -374,7 +375,7 @@ def _check_has_no_adapters(layer):
         received.append(f"lora_rank={layer.lora_rank}")
     if received:
         raise ValueError(
-            f"{type(layer).__name__} '{layer.name}' cannot be sparse with "
+            f"{named(type(layer), layer.name)} cannot be sparse with "
             "quantized weights or LoRA, which would bypass the mask. Leave it "
             "out of `layers` or `settings`, or convert the model before. "
             f"Received: {', '.join(received)}"

@@ -4,6 +4,7 @@ import keras
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
@@ -41,12 +42,12 @@ class TakesDenseWeights:
             variables = dense
         if len(weights) != len(variables):
             raise ValueError(
-                f"{type(self).__name__} '{self.name}' expects a list of "
+                f"{named(type(self), self.name)} expects a list of "
                 f"{len(variables)} arrays, or of {len(dense)} of a dense "
                 f"layer. Received: len(weights)={len(weights)}"
             )
         _assign_all(
-            f"{type(self).__name__} '{self.name}'",
+            named(type(self), self.name),
             variables,
             weights,
             self.sparse_weights,
@@ -231,8 +232,7 @@ class SparseLayer(TakesDenseWeights):
     def _owner(self, name):
         if self._topology_owner is not None:
             return self._topology_owner
-        kind = type(self).__name__
-        return f"{kind} '{name}'" if name else kind
+        return named(type(self), name)
 
 
 class RefusedBySparsityError(NotImplementedError, ValueError):

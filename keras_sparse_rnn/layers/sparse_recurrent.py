@@ -1,6 +1,7 @@
 """What the sparse recurrent layers share: they hold a sparse cell."""
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.engine_arguments import RecurrenceArguments
 from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.native_loop import NativeLoop
@@ -21,9 +22,8 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
-        name = kwargs.get("name")
         checked = self.cell_class.checked_arguments(
-            type(self).__name__ + (f" '{name}'" if name else ""), arguments
+            named(type(self), kwargs.get("name")), arguments
         )
         with checked.seeded() as seeded:
             super().__init__(*args, **kwargs)

@@ -16,6 +16,7 @@ from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.arguments import plain_number
 
 for _topology in (
@@ -350,8 +351,7 @@ def takes_arguments_of(namesake):
                 super(cls, self).__init__(*args, **kwargs)
             except (TypeError, ValueError):
                 # A misspelled argument is often why another one is missing.
-                name = kwargs.get("name")
-                owner = type(self).__name__ + (f" '{name}'" if name else "")
+                owner = named(type(self), kwargs.get("name"))
                 check_names(type(self), namesake, owner, kwargs)
                 raise
 
