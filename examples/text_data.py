@@ -7,6 +7,7 @@ machine; shuffling is the training's business.
 import dataclasses
 import html
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ DATASETS = ("docstrings", "imdb", "ag_news", *CSV_DATASETS)
 IMDB_MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_\d+\.txt$")
 IMDB_ARCHIVES = ("aclImdb_v1.tar.gz", "aclImdb_labelled.tar.xz")
 AG_NEWS_TRAIN_SIZE = 120_000
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 # " #39;" and " quot;" in AG's News were "&#39;" and "&quot;" once.
 BROKEN_ENTITY = re.compile(r"[ &](#\d+|amp|gt|lt|nbsp|quot);")
 
@@ -230,7 +232,8 @@ def load_ag_news(data_dir):
         A `TextData` with the labels of `classes.txt`.
 
     Raises:
-        ValueError: If a file is missing or malformed.
+        ValueError: If a file is missing or malformed, `classes.txt` has fewer
+            than two labels, or a label is tested and not trained.
     """
     places = (data_dir, data_dir / "ag_news", data_dir / "ag_news_csv")
 
@@ -244,6 +247,7 @@ def load_ag_news(data_dir):
     classes_file = find("classes.txt")
     lines = map(str.strip, read_text(classes_file).splitlines())
     label_names = tuple(filter(None, lines))
+    _check_several(label_names, f"{classes_file}: expected at least two labels")
     parts = []
     for path in (train_file, test_file):
         texts, labels = [], []
@@ -259,6 +263,8 @@ def load_ag_news(data_dir):
             labels.append(int(row[0]) - 1)
             texts.append(_repaired(f"{row[1]} {row[2]}"))
         parts += [texts, labels]
+    trained, tested = ({label_names[i] for i in part} for part in parts[1::2])
+    _check_trained(test_file, tested, train_file, trained)
     size = len(parts[0])
     description = "AG's News"
     if size != AG_NEWS_TRAIN_SIZE:
@@ -294,29 +300,23 @@ def load_csv(
         A `TextData`. Its labels are sorted, as numbers where all are.
 
     Raises:
-        ValueError: If a file cannot be read, is empty, lacks a column, has
-            fewer than two labels, tests a label it does not train, or is to
-            be split and has only one text of a label.
+        ValueError: If a file cannot be read, is empty, lacks a column, has no
+            word in its texts or fewer than two labels, tests a label it does
+            not train, or is to be split and has only one text of a label.
     """
     columns = (str(text_column), str(label_column))
-    texts, labels = read_columns(train_csv, columns)
+    texts, labels = _read_labelled(train_csv, columns)
     label_names = _sorted_labels(labels)
-    if len(label_names) < 2:
-        raise ValueError(
-            f"{train_csv}: expected at least two different labels in the "
-            f"column {columns[1]!r}. Received: labels={list(label_names)}"
-        )
+    _check_several(
+        label_names,
+        f"{train_csv}: expected at least two different labels in the column "
+        f"{columns[1]!r}",
+    )
     index = {label: i for i, label in enumerate(label_names)}
     ids = np.array([index[label] for label in labels])
     if test_csv:
-        test_texts, test_labels = read_columns(test_csv, columns)
-        unseen = _sorted_labels(set(test_labels) - set(label_names))
-        if unseen:
-            raise ValueError(
-                f"{test_csv}: expected only labels that the training file "
-                f"{train_csv} has too: {', '.join(label_names)}. "
-                f"Received: labels={list(unseen)}"
-            )
+        test_texts, test_labels = _read_labelled(test_csv, columns)
+        _check_trained(test_csv, test_labels, train_csv, label_names)
         test_ids = [index[label] for label in test_labels]
         return _text_data(
             name,
@@ -377,13 +377,39 @@ def limit_train(data, size, seed):
     )
 
 
+def _read_labelled(path, columns):
+    """Reads texts and labels of a CSV file, of which a text has a word."""
+    texts, labels = read_columns(path, columns)
+    if not any(character.isalnum() for text in texts for character in text):
+        raise ValueError(
+            f"{path}: expected texts with words in the column {columns[0]!r}. "
+            f"Received: texts={texts[:3]}"
+        )
+    return texts, [label.strip() for label in labels]
+
+
+def _check_several(label_names, expected):
+    if len(label_names) < 2:
+        raise ValueError(f"{expected}. Received: labels={list(label_names)}")
+
+
+def _check_trained(test_file, tested, train_file, trained):
+    """Raises `ValueError` if a label is only in the test file."""
+    unseen = _sorted_labels(set(tested) - set(trained))
+    if unseen:
+        raise ValueError(
+            f"{test_file}: expected only labels that the training file "
+            f"{train_file} has too: {', '.join(_sorted_labels(trained))}. "
+            f"Received: labels={list(unseen)}"
+        )
+
+
 def _sorted_labels(labels):
     """Sorts different labels, as numbers where all of them are."""
     labels = set(labels)
-    numeric = all(label.strip().isdecimal() for label in labels)
-    if not numeric:
+    if not all(NUMBER.fullmatch(label) for label in labels):
         return tuple(sorted(labels))
-    return tuple(sorted(labels, key=lambda label: (int(label), label)))
+    return tuple(sorted(labels, key=lambda label: (Decimal(label), label)))
 
 
 def _repaired(text):

@@ -106,7 +106,11 @@ def read_rows(path):
     # `newline=""`: line breaks inside of quotes are the text's own.
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        rows = [(reader.line_num, row) for row in reader if row]
+        rows = [
+            (reader.line_num, row)
+            for row in reader
+            if len(row) > 1 or "".join(row).strip()
+        ]
     except csv.Error as error:
         raise ValueError(
             f"Expected a CSV file, but line {reader.line_num} is none "

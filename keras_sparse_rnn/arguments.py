@@ -9,6 +9,11 @@ import numbers
 import numpy as np
 
 
+def named(cls, name):
+    """How errors call a layer: by its class, and its name if it has one."""
+    return f"{cls.__name__} '{name}'" if name else cls.__name__
+
+
 def is_number(value):
     """Whether a value is a real number, NaN and infinity included."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)

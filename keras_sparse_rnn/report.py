@@ -152,10 +152,12 @@ class SparsityReport:
                 f"Not counted above: {self.biases:,} biases of sparse layers, "
                 f"{self.dense_weights:,} weights of other layers.",
                 f"Ever active: {self.exploration_rate:.2%} of the places.",
-                f"Bytes: {self.bytes_masked:,} now (matrix and mask), "
+                "Bytes of these matrices, without biases, other layers and "
+                f"optimizer: {self.bytes_masked:,} now (matrix and mask), "
                 f"{self.bytes_connections:,} for the connections alone, "
                 f"{self.bytes_dense:,} dense.",
-                "Multiply-adds per sample and time step: forward "
+                "Multiply-adds per sample and time step, of these matrices and "
+                "other layers' (no embeddings, no convolutions): forward "
                 f"{self.multiply_adds:,} ({self.forward_ratio:.1%} of dense), "
                 f"training {self.training_multiply_adds:,} "
                 f"({self.training_ratio:.1%} of dense).",

@@ -94,6 +94,26 @@ def chosen_sparse_layers(model, layers=None):
     return chosen
 
 
+def may_make_layers(model):
+    """Whether layers that a model does not have yet may come when it is built.
+
+    Keras's own classes have the layers that they are given. Others may make
+    some in a `build()` of theirs, and a model that has none must.
+
+    Args:
+        model: Keras model or layer, of any nesting.
+
+    Returns:
+        A boolean.
+    """
+    layers = keras_internals.flatten_layers(model)
+    return len(layers) == 1 or any(
+        type(layer).build.__module__.partition(".")[0] != "keras"
+        for layer in layers
+        if not layer.built
+    )
+
+
 def check_is_layer(model):
     """Raises `ValueError` unless `model` is a Keras model or layer."""
     if not isinstance(model, keras.Layer):

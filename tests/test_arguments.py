@@ -100,3 +100,11 @@ def test_sparsities_that_are_refused(value):
     with pytest.raises(ValueError, match=r"^`sparsity` must be in") as error:
         arguments.check_sparsity(value)
     assert str(error.value).endswith(f"Received: sparsity={value!r}")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("mine", "dict 'mine'"), (None, "dict"), ("", "dict")],
+)
+def test_a_layer_is_called_by_its_class_and_its_name(name, expected):
+    assert arguments.named(dict, name) == expected

@@ -202,7 +202,7 @@ def test_a_weight_that_is_no_number_is_named_and_nothing_changes(
     weight.value.assign(value)
     message = refusal(trained, "was not rewired, nor any other weight")
     assert message.startswith(f"'{weight.path}'")
-    assert "Received: NaN in 1 of " in message
+    assert "Received: weights=NaN in 1 of " in message
 
 
 def unit_model(granularity="unit"):

@@ -10,7 +10,9 @@ from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
+from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -39,8 +41,10 @@ class RewiringCallback(keras.callbacks.Callback):
     the logs `rewire_rate` is then that of the last one in the list; the other
     two are of all of them together.
 
-    Layers that are not trainable are not rewired. If no other is left, a
-    warning says so when training begins.
+    Weights that are not trained are not rewired. If no other is left, a warning
+    says so when training begins. `layer.trainable = False` goes for all inside
+    of a wrapper such as `Bidirectional`; its constructor's `trainable=False`
+    does not, for Keras goes on training what is inside.
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
@@ -112,7 +116,8 @@ class RewiringCallback(keras.callbacks.Callback):
                 "`end` must be above `start`. "
                 f"Received: start={start}, end={end}"
             )
-        self.rewire_rate = rewire_rate
+        # A plain number, which logs can be written with.
+        self.rewire_rate = plain_number(rewire_rate)
         self.rule = rules.get(rule)
         self.every_steps = every_steps
         self.start = start
@@ -134,18 +139,19 @@ class RewiringCallback(keras.callbacks.Callback):
         self._checked = False
         self._first_epoch = True
         optimizer_slots.check_supported(self.model.optimizer)
-        if self.every_steps is None:
-            self._note_if_never_due(
-                "epoch", self._start_epoch(), self.params["epochs"]
-            )
-        elif self.end is None and self.params.get("steps") is None:
+        by_steps = self.every_steps is not None
+        if by_steps and self.end is None and self.params.get("steps") is None:
             raise ValueError(
                 "With `every_steps` the schedule needs the number of steps of "
                 "the training, which this data set does not tell: pass "
                 "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
             )
-        if sparse_layers(self.model) or self.model.built:
+        if sparse_layers(self.model) or not may_make_layers(self.model):
             self._check()
+        if not by_steps:
+            self._note_if_never_due(
+                "epoch", self._start_epoch(), self.params["epochs"]
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -232,7 +238,8 @@ class RewiringCallback(keras.callbacks.Callback):
     def _note_if_never_due(self, unit, first, stop):
         if self.end is not None:
             stop = min(stop, self.end)
-        if stop <= first:
+        # Without sparse layers, perhaps as yet, there is an error to come.
+        if stop <= first and sparse_layers(self.model):
             # Logged, no Python warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
                 "No connection will be rewired: the first time would be at "

@@ -1,12 +1,15 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
 import contextlib
+import re
+import tempfile
 
 import keras
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
@@ -21,8 +24,16 @@ SPARSE_CLASSES = {
     "SimpleRNNCell": sparse.SparseSimpleRNNCell,
 }
 
+_BEFORE_REASON = re.compile(
+    "Exception encountered: |Error encountered during deserialization: "
+)
 
-def clone_with(model, convert):
+
+class SubclassedModelError(ValueError):
+    """A model that cannot be cloned, as its layers are not known."""
+
+
+def clone_with(model, convert, serialize=keras.saving.serialize_keras_object):
     """Clones a model or layer, the layers inside converted.
 
     Args:
@@ -30,17 +41,19 @@ def clone_with(model, convert):
             layer.
         convert: Function of a serialised layer, a dict, that returns the
             serialised layer to put in its place, or `None` to keep it.
+        serialize: Function that serialises a layer, with the layers in it.
 
     Returns:
         A model, or layer, of the same names, built, with its own weights.
 
     Raises:
-        ValueError: If the model is not built, or a subclass of `Model` that
-            cannot be taken apart.
+        SubclassedModelError: If it is a subclass of `Model` that cannot be
+            taken apart.
+        ValueError: If the model is not built, or a layer cannot be cloned.
     """
     check_built(model)
     if not isinstance(model, keras.Model):
-        clone = _clone_layer(model, convert)
+        clone = _clone_layer(model, convert, serialize)
         if not clone.built:
             clone.build_from_config(model.get_build_config())
         return clone
@@ -48,13 +61,15 @@ def clone_with(model, convert):
         with _not_compiled(model):
             return keras.models.clone_model(
                 model,
-                clone_function=lambda layer: _clone_layer(layer, convert),
+                clone_function=lambda layer: _clone_layer(
+                    layer, convert, serialize
+                ),
                 recursive=True,
             )
     except ValueError as error:
         if "clone_function" not in str(error):
             raise
-        raise ValueError(
+        raise SubclassedModelError(
             "Expected a Sequential or Functional model: the layers of a "
             "subclassed one cannot be told from outside. Convert its layers "
             "one by one where it makes them. "
@@ -93,8 +108,10 @@ def pairs(source, target):
 def copy_state(source, target):
     """Copies weights, dropout seeds and RNN states between two clones.
 
-    Between a sparse layer and a plain one, what belongs to masks is left out:
-    the weights are copied as the sparse layer computes with them.
+    A layer that was not converted is asked itself, as when it is saved: what
+    it makes of its variables, as `Normalization` does, follows them. Between a
+    sparse layer and a plain one, what belongs to masks is left out: the
+    weights are copied as the sparse layer computes with them.
 
     Args:
         source: Model or layer.
@@ -104,21 +121,61 @@ def copy_state(source, target):
         # From the outside in: a container passes its own on to its layers.
         theirs.trainable = ours.trainable
         keras_internals.copy_unserialised(ours, theirs)
-        effective = {
-            id(weight.value): np.asarray(weight.effective_value())
-            for weight in getattr(ours, "sparse_weights", [])
-        }
-        variables = dense_variables
         if type(ours) is type(theirs):
-            variables = keras_internals.own_variables
-        for variable, copy in zip(
-            variables(ours), variables(theirs), strict=True
-        ):
-            # By way of NumPy: JAX would share the buffer, and give it away.
-            copy.assign(effective.get(id(variable), variable.numpy()))
+            _copy_as_saved(ours, theirs)
+        else:
+            _copy_effective_values(ours, theirs)
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
                 copy.assign(state.numpy())
+
+
+def _copy_as_saved(ours, theirs):
+    store = {}
+    ours.save_own_variables(store)
+    # By way of NumPy: JAX would share the buffer, and give it away.
+    theirs.load_own_variables(
+        {name: keras.ops.convert_to_numpy(v) for name, v in store.items()}
+    )
+
+
+def _copy_effective_values(ours, theirs):
+    effective = {
+        id(weight.value): np.asarray(weight.effective_value())
+        for weight in getattr(ours, "sparse_weights", [])
+    }
+    for variable, copy in zip(
+        dense_variables(ours), dense_variables(theirs), strict=True
+    ):
+        copy.assign(effective.get(id(variable), variable.numpy()))
+
+
+def copy_assets(source, target):
+    """Copies what layers save in files of their own, such as vocabularies.
+
+    Apart from `copy_state`, which a model that is in use can bear: lookups
+    make their tables anew, and traced functions hold the old ones.
+
+    Args:
+        source: Model or layer.
+        target: Its clone, made by `clone_with`.
+
+    Raises:
+        ValueError: If a layer cannot read the files that it wrote.
+    """
+    for ours, theirs in pairs(source, target):
+        if type(ours) is type(theirs) and hasattr(ours, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                ours.save_assets(folder)
+                try:
+                    theirs.load_assets(folder)
+                except Exception as error:
+                    # Of any kind: a table that is empty is TensorFlow's error.
+                    raise ValueError(
+                        f"{named(type(ours), ours.name)} must be ready "
+                        "to be saved: a lookup, for one, has to be adapted "
+                        f"first. {error} Received: layer={ours.name!r}"
+                    ) from error
 
 
 def dense_variables(layer):
@@ -133,29 +190,33 @@ def _generator_states(layer):
     return [each.state for each in keras_internals.seed_generators(layer)]
 
 
-def _clone_layer(layer, convert):
-    serialised = keras.saving.serialize_keras_object(layer)
-    converted, changed = _rewritten(serialised, convert)
-    if not changed:
-        try:
+def _clone_layer(layer, convert, serialize):
+    try:
+        serialised = serialize(layer)
+        converted, changed = _rewritten(serialised, convert)
+        if not changed:
             return type(layer).from_config(layer.get_config())
-        except (TypeError, NotImplementedError) as error:
-            raise ValueError(
-                f"The layer '{layer.name}' cannot be cloned: its class needs "
-                "`get_config()` and `from_config()`, and a subclass of `Model` "
-                "that makes layers to convert is to be converted where it "
-                f"makes them. Received: layer={layer.name!r} of class "
-                f"{type(layer).__name__}"
-            ) from error
-    return keras.saving.deserialize_keras_object(
-        converted, custom_objects={type(layer).__name__: type(layer)}
-    )
+        return keras.saving.deserialize_keras_object(
+            converted, custom_objects={type(layer).__name__: type(layer)}
+        )
+    except (TypeError, ValueError, NotImplementedError) as error:
+        # Keras puts the whole configuration before what is wrong with it.
+        reason = " ".join(_BEFORE_REASON.split(str(error))[-1].split())
+        raise ValueError(
+            f"The layer '{layer.name}' cannot be cloned: `from_config()` must "
+            "make it anew from its `get_config()`. Functions in it need "
+            "`@keras.saving.register_keras_serializable()`, Python lambdas "
+            "`keras.config.enable_unsafe_deserialization()`, and a subclass "
+            "of `Model` that makes layers to convert is to be converted where "
+            f"it makes them. {reason} Received: layer={layer.name!r} of class "
+            f"{type(layer).__name__}"
+        ) from error
 
 
 def _rewritten(node, convert):
     """A serialised object with the layers in it converted, and whether any."""
     if isinstance(node, dict):
-        if "class_name" in node and "config" in node:
+        if _is_object(node):
             # Shapes are found anew when the clone is built in its place.
             node = {k: v for k, v in node.items() if k != "build_config"}
             converted = convert(node)
@@ -173,3 +234,8 @@ def _rewritten(node, convert):
             any(changed for _, changed in items),
         )
     return node, False
+
+
+def _is_object(node):
+    """Whether it is a serialised object, and no function or lambda."""
+    return "registered_name" in node and isinstance(node.get("config"), dict)

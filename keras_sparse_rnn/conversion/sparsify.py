@@ -1,22 +1,24 @@
 """From plain Keras layers to sparse ones."""
 
+import contextlib
 from collections.abc import Iterable
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
-from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
-from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
-from keras_sparse_rnn.layers.topology_arguments import check_names
+from keras_sparse_rnn.layers.topology_arguments import check_added
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_layers import sparse_layer_names
@@ -62,11 +64,12 @@ def sparsify(
             otherwise. Defaults to `"uniform"`.
         settings: Dict from a layer's name, as in `model.summary()` or of a
             layer or cell inside a wrapper, to a dict of the arguments that a
-            sparse layer takes, such as `{"epsilon": 10}`. Give either this or
-            `sparsity`.
-        layers: List of names of layers to convert under the global budget.
-            Defaults to `None`: recurrent layers, cells and embeddings; as in
-            the papers, `Dense` layers only if they are named.
+            sparse layer takes on top of the plain one's, such as
+            `{"epsilon": 10}`. Give either this or `sparsity`.
+        layers: List of layers to convert under the global budget, or of names,
+            which stand for all layers of a name. Defaults to `None`: recurrent
+            layers, cells and embeddings; as in the papers, `Dense` layers only
+            if they are in the list.
         keep: String, which weights are kept. `"largest"`: those with the
             largest |w| of each group; `"drawn"`: those of a topology that is
             drawn. Defaults to `"largest"`.
@@ -82,9 +85,9 @@ def sparsify(
 
     Raises:
         ValueError: If the arguments contradict or are out of range, a layer's
-            name is unknown or of one that is sparse already, nothing is left
-            to convert, or `model` is no Keras model or layer, is not
-            built or cannot be taken apart.
+            name is unknown or of one that is sparse already, a layer is
+            quantized or has LoRA, nothing is left to convert, or `model` is
+            no Keras model or layer, is not built or cannot be taken apart.
 
     Example:
 
@@ -112,7 +115,7 @@ def sparsify(
             "`settings` must be a dict from at least one layer's name to a "
             f"dict of arguments. Received: settings={settings!r}"
         )
-    by_layer = (
+    chosen = (
         _from_budget(
             model, sparsity, allocation, layers, granularity, topology_seed
         )
@@ -120,31 +123,47 @@ def sparsify(
         else _from_settings(model, settings)
     )
 
+    # Cloning goes by configurations, in which layers have only their names.
+    # Several have one where `Bidirectional` copies a cell, and in nested
+    # models. No layer's own name has a slash.
+    by_key = {f"sparsify/{i}": each for i, each in enumerate(chosen)}
     converted = set()
 
+    def serialize(layer):
+        with _renamed({each: key for key, (each, _) in by_key.items()}):
+            return keras.saving.serialize_keras_object(layer)
+
     def sparse_namesake(serialised):
-        name = serialised["config"].get("name")
-        if not _is_plain(serialised) or name not in by_layer:
+        if not _is_plain(serialised):
             return None
-        converted.add(name)
+        key = serialised["config"]["name"]
+        if key not in by_key:
+            return None
+        converted.add(key)
+        layer, arguments = by_key[key]
         sparse_class = SPARSE_CLASSES[serialised["class_name"]]
         return {
             "module": sparse_class.__module__,
             "class_name": sparse_class.__name__,
-            "config": {**serialised["config"], **by_layer[name]},
+            "config": {
+                **serialised["config"],
+                "name": layer.name,
+                **arguments,
+            },
             "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
         }
 
-    sparse = clone_with(model, sparse_namesake)
-    for name in by_layer:
-        if name not in converted:
+    sparse = clone_with(model, sparse_namesake, serialize)
+    for key, (layer, _) in by_key.items():
+        if key not in converted:
             raise ValueError(
-                f"'{_convertible(model)[name][0].path}' cannot be converted: a "
-                "layer that is not Keras's own makes it in its constructor. "
-                "Convert it where it is made, or name other `layers`. "
+                f"'{layer.path}' cannot be converted: a layer that is not "
+                "Keras's own makes it in its constructor. Convert it where it "
+                "is made, or name other `layers`. "
                 f"Received: model={model.name!r}"
             )
     copy_state(model, sparse)
+    copy_assets(model, sparse)
     for plain_layer, layer in pairs(model, sparse):
         if type(layer) is type(plain_layer):
             continue
@@ -155,11 +174,27 @@ def sparsify(
     return sparse
 
 
+@contextlib.contextmanager
+def _renamed(names):
+    """Gives layers other names for the time being.
+
+    Args:
+        names: Dict from layer to name.
+    """
+    before = {layer: layer.name for layer in names}
+    try:
+        for layer, name in names.items():
+            layer.name = name
+        yield
+    finally:
+        for layer, name in before.items():
+            layer.name = name
+
+
 def _convertible(model):
     """Layers and cells that can be converted: lists of them, by name.
 
-    The cell inside an `LSTM` is converted with it. Several have one name where
-    `Bidirectional` copies a cell, and in nested models.
+    The cell inside an `LSTM` is converted with it.
     """
     inside = keras_internals.flatten_layers(model)
     cells_of_layers = {
@@ -197,44 +232,36 @@ def _is_dict_of_dicts(settings):
 
 
 def _from_settings(model, settings):
+    """Pairs of a layer and its arguments."""
     convertible = _convertible(model)
+    chosen = []
     for name, arguments in settings.items():
         _check_name(name, convertible, "settings", model)
         for layer in convertible[name]:
             sparse_class = SPARSE_CLASSES[type(layer).__name__]
-            owner = f"{sparse_class.__name__} '{name}'"
-            check_names(sparse_class, type(layer), owner, arguments)
-            TopologyArguments(
-                **{n: arguments[n] for n in ARGUMENT_NAMES if n in arguments}
-            ).validated(owner)
-    return {name: dict(arguments) for name, arguments in settings.items()}
+            check_added(sparse_class, named(sparse_class, name), arguments)
+            _check_has_no_adapters(layer)
+            chosen.append((layer, dict(arguments)))
+    return chosen
 
 
 def _from_budget(
     model, sparsity, allocation, layers, granularity, topology_seed
 ):
+    """Pairs of a layer and its arguments."""
     convertible = _convertible(model)
     if layers is None:
-        chosen = {
-            name: layer
-            for name, same_name in convertible.items()
+        chosen = [
+            layer
+            for same_name in convertible.values()
             for layer in same_name
             if type(layer).__name__ in _BY_DEFAULT
-        }
+        ]
     else:
         if isinstance(layers, str) or not isinstance(layers, Iterable):
             layers = [layers]
-        for name in layers:
-            _check_name(name, convertible, "layers", model)
-        chosen = {name: convertible[name][0] for name in layers}
-    for name in chosen:
-        if len(convertible[name]) > 1:
-            raise ValueError(
-                "Under a global budget each layer needs a name of its own: "
-                "name the layers, or pass `settings`, which go to all of a "
-                f"name. Received: {len(convertible[name])} layers named "
-                f"{name!r}"
-            )
+        found = [_layers_of(each, convertible, model) for each in layers]
+        chosen = list(dict.fromkeys(layer for same in found for layer in same))
     if not chosen:
         already = sparse_layer_names(model)
         raise ValueError(
@@ -245,27 +272,28 @@ def _from_budget(
             + (f", sparse already: {already}" if already else "")
         )
     places, shapes, tied = [], [], []
-    for name, layer in chosen.items():
+    for index, layer in enumerate(chosen):
+        _check_has_no_adapters(layer)
         for matrix, shape, groups in _matrices(layer, granularity):
             for group in groups:
-                places.append((name, matrix))
+                places.append((index, matrix))
                 shapes.append((shape[0], group.stop - group.start))
                 tied.append(group.tied)
     counts = _connections(
         topologies.allocate(shapes, sparsity, allocation), tied
     )
-    by_layer = {
-        name: {
+    arguments = [
+        {
             "granularity": granularity,
             "topology": {},
             "topology_seed": _seed_of(topology_seed, index),
         }
-        for index, name in enumerate(chosen)
-    }
-    for (name, matrix), count in zip(places, counts, strict=True):
-        of_layer = by_layer[name]["topology"]
+        for index in range(len(chosen))
+    ]
+    for (index, matrix), count in zip(places, counts, strict=True):
+        of_layer = arguments[index]["topology"]
         of_layer.setdefault(matrix, []).append(topologies.FixedCount(count))
-    return by_layer
+    return list(zip(chosen, arguments, strict=True))
 
 
 def _connections(weights, tied):
@@ -308,6 +336,22 @@ def _matrices(layer, granularity):
         )
 
 
+def _layers_of(layer, convertible, model):
+    """The layer itself, or those of a name."""
+    name = layer
+    if isinstance(layer, keras.Layer):
+        if any(layer in same_name for same_name in convertible.values()):
+            return [layer]
+        name = layer.name
+        if name in convertible:
+            raise ValueError(
+                f"`layers` must hold layers of '{model.name}', or their "
+                f"names. Received: layers={name!r} of another model"
+            )
+    _check_name(name, convertible, "layers", model)
+    return convertible[name]
+
+
 def _check_name(name, convertible, argument, model):
     if isinstance(name, str) and name in convertible:
         return
@@ -322,6 +366,22 @@ def _check_name(name, convertible, argument, model):
     )
 
 
+def _check_has_no_adapters(layer):
+    """Raises `ValueError` for what no sparse layer can take over."""
+    received = []
+    if getattr(layer, "quantization_mode", None):
+        received.append(f"dtype={layer.dtype_policy.name!r}")
+    if getattr(layer, "lora_enabled", False):
+        received.append(f"lora_rank={layer.lora_rank}")
+    if received:
+        raise ValueError(
+            f"{named(type(layer), layer.name)} cannot be sparse with "
+            "quantized weights or LoRA, which would bypass the mask. Leave it "
+            "out of `layers` or `settings`, or convert the model before. "
+            f"Received: {', '.join(received)}"
+        )
+
+
 def _largest(weight):
     """A mask with as many connections per group, at the largest |w|."""
     value = weight.value.numpy()
@@ -330,7 +390,7 @@ def _largest(weight):
     for group in weight.groups:
         score = np.abs(group.view(value)).sum(axis=1)
         if weight.keep_diagonal:
-            np.fill_diagonal(score, np.inf)
+            score[topologies.on_diagonal(*score.shape)] = np.inf
         count = np.count_nonzero(group.view(drawn)[:, 0, :])
         chosen = np.zeros(score.size, bool)
         chosen[smallest(-score.reshape(-1), count)] = True

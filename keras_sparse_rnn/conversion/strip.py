@@ -2,6 +2,7 @@
 
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.layers.engine_arguments import ENGINE_ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
@@ -42,6 +43,7 @@ def strip_sparsity(model):
             f"where it is made. Received: model={model.name!r}"
         )
     copy_state(model, plain)
+    copy_assets(model, plain)
     return plain
 
 

@@ -3,7 +3,7 @@
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.engine import MaskedCell
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
-from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
+from keras_sparse_rnn.layers.topology_arguments import random_state_kept
 
 
 class SparseCell(SparseLayer, MaskedCell):
@@ -31,18 +31,14 @@ class SparseCell(SparseLayer, MaskedCell):
             for name in cell.get_config()
             if name != "dtype"
         }
-        made = cls(dtype=cell.dtype_policy, **settings, **kwargs)
+        with random_state_kept():
+            # What it draws for its dropout is not used.
+            made = cls(dtype=cell.dtype_policy, **settings, **kwargs)
         keras_internals.copy_unserialised(cell, made)
         keras_internals.replace_tracked(
             made, "seed_generator", cell.seed_generator
         )
         return made
-
-    @classmethod
-    def check_arguments(cls, layer_class, name, arguments):
-        """Checks topology arguments on behalf of the layer around the cell."""
-        owner = layer_class.__name__ + (f" '{name}'" if name else "")
-        TopologyArguments(**arguments).validated(owner)
 
     def topology_config(self):
         """The configuration of the topology arguments alone."""

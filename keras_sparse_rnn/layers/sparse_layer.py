@@ -4,6 +4,7 @@ import keras
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import topology as topologies
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
@@ -39,16 +40,18 @@ class TakesDenseWeights:
         dense = [v for v in variables if not _is_kept_with_any(self, v)]
         if len(weights) == len(dense):
             variables = dense
-        if len(weights) == len(variables):
-            _assign_all(
-                f"{type(self).__name__} '{self.name}'",
-                variables,
-                weights,
-                self.sparse_weights,
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"{named(type(self), self.name)} expects a list of "
+                f"{len(variables)} arrays, or of {len(dense)} of a dense "
+                f"layer. Received: len(weights)={len(weights)}"
             )
-        else:
-            # Keras's own error says what it expects.
-            super().set_weights(weights)
+        _assign_all(
+            named(type(self), self.name),
+            variables,
+            weights,
+            self.sparse_weights,
+        )
 
 
 def _is_kept_with_any(layer, variable):
@@ -95,16 +98,33 @@ class SparseLayer(TakesDenseWeights):
         # its `weights`.
         self._topology_place = kwargs.pop("topology_place", "")
         self._topology_owner = kwargs.pop("topology_owner", None)
-        self._topology_arguments = TopologyArguments(**arguments).validated(
-            self._owner(kwargs.get("name"))
+        validated = self.checked_arguments(
+            self._owner(kwargs.get("name")), arguments
         )
-        super().__init__(*args, **kwargs)
-        self._topology_arguments = self._topology_arguments.seeded()
+        with validated.seeded() as self._topology_arguments:
+            super().__init__(*args, **kwargs)
+
+    @classmethod
+    def checked_arguments(cls, owner, arguments):
+        """Topology arguments of a layer of this class.
+
+        Args:
+            owner: String that names the layer in errors.
+            arguments: Dict of the arguments.
+
+        Returns:
+            `TopologyArguments`.
+
+        Raises:
+            ValueError: If an argument is out of range, or does not go with
+                the layer's weights.
+        """
+        validated = TopologyArguments(**arguments).validated(owner)
+        return validated.for_weights(owner, cls.sparse_names, cls.gates)
 
     def add_weight(self, *args, name=None, **kwargs):
         if name not in self.sparse_names:
             return super().add_weight(*args, name=name, **kwargs)
-        self._topology_arguments = self._topology_arguments.seeded()
         arguments = self._topology_arguments
         shape = tuple(kwargs.pop("shape"))
         groups = self._groups(shape)
@@ -137,7 +157,6 @@ class SparseLayer(TakesDenseWeights):
             weight.name
             for weight in self._own_sparse_weights()
             if self._topology_arguments.saturated(
-                self._owner(self.name),
                 weight.name,
                 weight.shape,
                 weight.groups,
@@ -180,7 +199,7 @@ class SparseLayer(TakesDenseWeights):
             raise ValueError(
                 f"{self._owner(self.name)} expects {len(variables)} variables "
                 f"in the file, or {len(dense)} of a dense layer. {way}"
-                f"Received: {len(store.keys())} variables"
+                f"Received: len(variables)={len(store.keys())}"
             )
         values = [store[str(index)] for index in range(len(variables))]
         _assign_all(
@@ -213,8 +232,7 @@ class SparseLayer(TakesDenseWeights):
     def _owner(self, name):
         if self._topology_owner is not None:
             return self._topology_owner
-        kind = type(self).__name__
-        return f"{kind} '{name}'" if name else kind
+        return named(type(self), name)
 
 
 class RefusedBySparsityError(NotImplementedError, ValueError):

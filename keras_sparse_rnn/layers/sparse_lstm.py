@@ -54,17 +54,18 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             of that shape for a group; or a dict with one for `"kernel"` and
             one for `"recurrent_kernel"`, in which a list gives one per gate.
         topology_seed: Integer of at least 0, the seed of the topology and of
-            its rewiring. Defaults to one drawn as Keras draws its own, so
-            that `keras.utils.set_random_seed()` determines it. It is saved
-            with the layer. `seed` remains the seed of dropout.
+            its rewiring. Defaults to one that
+            `keras.utils.set_random_seed()` determines, which leaves Keras's
+            own seeds, and so the initial weights, what they are without it.
+            It is saved with the layer. `seed` remains the seed of dropout.
         granularity: String, where counts are exact. `"gate"`: in each gate of
             each matrix. `"kernel"`: in each packed matrix, so that gates may
             come to differ. `"unit"`: one connection between two units carries
             the weights of all gates, and is judged by the sum of their |w|.
             Defaults to `"gate"`.
         keep_diagonal: Boolean, whether each unit keeps its connection to
-            itself in the recurrent kernel, at the start and when rewired.
-            Defaults to `False`.
+            itself in each gate of the recurrent kernel, at the start and when
+            rewired. Defaults to `False`.
         rescale: Boolean, whether initial weights are multiplied by
             `sqrt(inputs / connections)` of their output, so that the variance
             of its input is that of the dense layer. Defaults to `False`, as in

@@ -1,6 +1,7 @@
 """What the sparse recurrent layers share: they hold a sparse cell."""
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.engine_arguments import RecurrenceArguments
 from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.native_loop import NativeLoop
@@ -21,17 +22,18 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
-        self.cell_class.check_arguments(
-            type(self), kwargs.get("name"), arguments
+        checked = self.cell_class.checked_arguments(
+            named(type(self), kwargs.get("name")), arguments
         )
-        super().__init__(*args, **kwargs)
+        with checked.seeded() as seeded:
+            super().__init__(*args, **kwargs)
         cell = self.cell_class.like(
             self.cell,
             # `Bidirectional` makes its second layer from the first one's
             # configuration: this keeps the two topologies apart.
             topology_place="backwards/" if self.go_backwards else "",
             topology_owner=self._named(),
-            **arguments,
+            **{**arguments, "topology_seed": seeded.topology_seed},
         )
         keras_internals.replace_tracked(self, "cell", cell)
 

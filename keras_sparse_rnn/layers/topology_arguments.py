@@ -1,5 +1,6 @@
 """The arguments that a sparse layer takes on top of its namesake's."""
 
+import contextlib
 import dataclasses
 import inspect
 import random
@@ -15,6 +16,7 @@ from keras_sparse_rnn import topology as topologies
 from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.arguments import plain_number
 
 for _topology in (
@@ -86,13 +88,62 @@ class TopologyArguments:
             rescale=bool(self.rescale),
         )
 
-    def seeded(self):
-        """The same arguments with a seed: Keras draws its own so too."""
-        if self.topology_seed is not None:
-            return self
-        return dataclasses.replace(
-            self, topology_seed=random.randint(1, int(1e9))
+    def for_weights(self, owner, names, gates):
+        """The same arguments, the topologies checked against weights.
+
+        Args:
+            owner: String that names the layer in errors.
+            names: Tuple of strings, the names of the sparse weights.
+            gates: Tuple of strings, the gates of each.
+
+        Returns:
+            `TopologyArguments`.
+
+        Raises:
+            ValueError: If `topology` is a dict of other weights, or a list of
+                another length than there are groups.
+        """
+        topology = self.topology
+        if isinstance(topology, Mapping) and set(topology) != set(names):
+            raise ValueError(
+                f"{owner} expects `topology` to be given for "
+                f"{' and '.join(repr(name) for name in names)}, and for "
+                f"nothing else. Received: topology={topology}"
+            )
+        count = len(
+            topologies.matrix_groups(len(gates), gates, self.granularity)
         )
+        given = (
+            topology.values() if isinstance(topology, Mapping) else [topology]
+        )
+        for each in given:
+            if isinstance(each, Sequence) and len(each) != count:
+                groups = f"{count} groups" if count > 1 else "one group"
+                raise ValueError(
+                    f"{owner} has {groups} in a weight, and expects a list to "
+                    f"hold as many topologies. Received: topology={topology}"
+                )
+        return self
+
+    @contextlib.contextmanager
+    def seeded(self):
+        """The same arguments with a seed, while Keras's constructor runs.
+
+        A seed that is not given is the one that Keras draws next for itself,
+        from Python's `random`. It is only looked at, so that a sparse layer's
+        initial weights, and those of the layers after it, are the plain ones'
+        under one `keras.utils.set_random_seed()`. What the constructor draws
+        tells this layer from the next; if it draws nothing, one draw does.
+        """
+        if self.topology_seed is not None:
+            yield self
+            return
+        before = random.getstate()
+        with random_state_kept():
+            seed = _drawn_seed()
+        yield dataclasses.replace(self, topology_seed=seed)
+        if random.getstate() == before:
+            _drawn_seed()
 
     def get_config(self):
         config = dataclasses.asdict(dataclasses.replace(self, topology=None))
@@ -119,7 +170,7 @@ class TopologyArguments:
         """
         mask = np.zeros(shape, bool)
         for index, group in enumerate(groups):
-            topology = self._topology_of(owner, name, index, len(groups))
+            topology = self._topology_of(name, index)
             drawn = _checked(
                 topology(group.shape(shape[0]), rng),
                 group.shape(shape[0]),
@@ -136,10 +187,10 @@ class TopologyArguments:
             group.view(mask)[:] = drawn[:, None, :]
         return mask
 
-    def saturated(self, owner, name, shape, groups):
+    def saturated(self, name, shape, groups):
         """Whether a topology asks for more connections than a group holds."""
         for index, group in enumerate(groups):
-            topology = self._topology_of(owner, name, index, len(groups))
+            topology = self._topology_of(name, index)
             requested = getattr(topology, "requested", None)
             inputs, outputs = group.shape(shape[0])
             if requested and requested((inputs, outputs)) > inputs * outputs:
@@ -153,25 +204,28 @@ class TopologyArguments:
             return topologies.Uniform(self.sparsity)
         return self.topology
 
-    def _topology_of(self, owner, name, index, count):
+    def _topology_of(self, name, index):
         """The topology of one group: given for all, by weight, or by group."""
         chosen = self._chosen_topology()
         if isinstance(chosen, Mapping):
-            if name not in chosen:
-                raise ValueError(
-                    f"{owner} expects a `topology` for the weight '{name}'. "
-                    f"Received: topology={chosen}"
-                )
             chosen = chosen[name]
         if isinstance(chosen, Sequence):
-            if len(chosen) != count:
-                raise ValueError(
-                    f"{owner} expects one `topology` for each of the {count} "
-                    f"groups of the weight '{name}'. "
-                    f"Received: topology={chosen}"
-                )
             chosen = chosen[index]
         return chosen
+
+
+@contextlib.contextmanager
+def random_state_kept():
+    """Leaves the generator of Keras's default seeds as it was."""
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _drawn_seed():
+    return random.randint(1, int(1e9))
 
 
 ARGUMENT_NAMES = tuple(
@@ -231,11 +285,42 @@ def check_names(cls, namesake, owner, arguments):
         )
 
 
+def check_added(cls, owner, arguments):
+    """Checks arguments that a sparse layer takes on top of its namesake's.
+
+    Args:
+        cls: Class of a sparse layer.
+        owner: String that names the layer in errors.
+        arguments: Dict of the arguments.
+
+    Raises:
+        ValueError: If the class adds no argument of a name, or an argument is
+            out of range.
+    """
+    added = _added(cls)
+    unknown = [name for name in arguments if name not in added]
+    if unknown:
+        raise ValueError(
+            f"{owner} expects only arguments that the plain layer does not "
+            f"have: {', '.join(f'`{name}`' for name in added)}. Received: "
+            + ", ".join(f"{name}={arguments[name]!r}" for name in unknown)
+        )
+    for argument_class in _argument_classes(cls):
+        names = [field.name for field in dataclasses.fields(argument_class)]
+        argument_class(
+            **{name: arguments[name] for name in names if name in arguments}
+        ).validated(owner)
+
+
+def _argument_classes(cls):
+    return getattr(cls, "argument_classes", (TopologyArguments,))
+
+
 def _added(cls):
     """The fields of the arguments that a class adds, by name."""
     return {
         field.name: field
-        for arguments in getattr(cls, "argument_classes", (TopologyArguments,))
+        for arguments in _argument_classes(cls)
         for field in dataclasses.fields(arguments)
     }
 
@@ -266,8 +351,7 @@ def takes_arguments_of(namesake):
                 super(cls, self).__init__(*args, **kwargs)
             except (TypeError, ValueError):
                 # A misspelled argument is often why another one is missing.
-                name = kwargs.get("name")
-                owner = type(self).__name__ + (f" '{name}'" if name else "")
+                owner = named(type(self), kwargs.get("name"))
                 check_names(type(self), namesake, owner, kwargs)
                 raise
 

@@ -138,8 +138,8 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     if invalid.any():
         raise ValueError(
             "The weights of all connections must be numbers. "
-            f"Received: NaN in {np.count_nonzero(invalid)} of {len(active)} "
-            "connections"
+            f"Received: weights=NaN in {np.count_nonzero(invalid)} of "
+            f"{len(active)} connections"
         )
     connections = len(active)
     if connected.all():
@@ -147,7 +147,8 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
         nowhere = np.empty(0, np.int64)
         return nowhere, nowhere, nowhere, np.empty(0, weight.dtype)
     if keep_diagonal:
-        movable = active // outputs != active % outputs
+        # Of each gate where several lie side by side.
+        movable = active // outputs != active % outputs % len(mask)
         active, weights = active[movable], weights[movable]
     chosen = np.asarray(rule.drop(weights, rate))
     if chosen.size and (

@@ -5,6 +5,7 @@ boolean mask of that shape. The ones here hold an exact number of connections.
 """
 
 from keras_sparse_rnn.topology.allocation import allocate
+from keras_sparse_rnn.topology.diagonal import on_diagonal
 from keras_sparse_rnn.topology.diagonal import with_diagonal
 from keras_sparse_rnn.topology.erdos_renyi import ErdosRenyi
 from keras_sparse_rnn.topology.fixed_count import FixedCount
@@ -23,6 +24,7 @@ __all__ = [
     "Uniform",
     "allocate",
     "matrix_groups",
+    "on_diagonal",
     "random_mask",
     "random_places",
     "with_diagonal",

@@ -1,6 +1,7 @@
 """Models, options of `fit` and other callbacks that rewiring meets."""
 
 import csv
+import warnings
 
 import keras
 import numpy as np
@@ -273,3 +274,43 @@ def test_data_of_every_kind_gives_the_same(kind):
     assert tiny.same(tiny.masks(model), tiny.masks(expected_model))
     for name in LOGGED:
         assert history.history[name] == expected.history[name]
+
+
+WRAPPERS = {
+    "Bidirectional": lambda **options: keras.layers.Bidirectional(
+        ksr.SparseLSTM(4, sparsity=0.5), **options
+    ),
+    "RNN": lambda **options: keras.layers.RNN(
+        ksr.SparseLSTMCell(4, sparsity=0.5), **options
+    ),
+    "TimeDistributed": lambda **options: keras.layers.TimeDistributed(
+        ksr.SparseDense(4, sparsity=0.5), **options
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+@pytest.mark.parametrize("frozen", ["attribute", "argument"])
+def test_what_keras_trains_inside_of_a_wrapper_is_rewired(kind, frozen):
+    options = {"trainable": False} if frozen == "argument" else {}
+    wrapper = WRAPPERS[kind](**options)
+    model = keras.Sequential(
+        [
+            keras.Input((5, 6)),
+            wrapper,
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    if frozen == "attribute":
+        wrapper.trainable = False
+    model.compile("adam", "mse")
+    before = tiny.values(model)
+    x = np.random.default_rng(0).normal(size=(8, 5, 6)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        callback = ksr.SETCallback(0.5)
+        tiny.fit(model, callback, x=x, y=np.ones(8), epochs=2)
+    trained = not tiny.same(tiny.values(model), before)
+    assert trained is (frozen == "argument")
+    assert set(rewirings(model)) == {int(trained)}

@@ -183,7 +183,9 @@ def test_nan_at_a_rewiring_changes_nothing():
             weight.value.assign(spoilt)
             read.append(tiny.state(self.model))
 
-    with pytest.raises(ValueError, match=r"lstm.*kernel.* Received: NaN in "):
+    with pytest.raises(
+        ValueError, match=r"lstm.*kernel.* Received: weights=NaN"
+    ):
         tiny.fit(model, Spoil(), ksr.SETCallback(0.4), epochs=2)
     assert len(read) == 1
     assert tiny.same(tiny.state(model), read[0])
@@ -325,6 +327,49 @@ def test_a_model_without_a_sparse_layer_is_refused():
     with pytest.raises(ValueError, match=match):
         tiny.fit(model, ksr.SETCallback(0.4))
     assert tiny.same(tiny.state(model), before)
+
+
+class DenseNetwork(keras.Model):
+    """All of its layers are there from the start, and none is sparse."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential([keras.layers.Dense(3)])
+        self.readout = keras.layers.Dense(1)
+
+    def call(self, inputs):
+        return self.readout(self.inner(inputs))
+
+
+class LateNetwork(keras.Model):
+    """Makes its layers when it is built, none of them sparse."""
+
+    def build(self, input_shape):
+        self.readout = keras.layers.Dense(1)
+        self.built = True
+
+    def call(self, inputs):
+        return self.readout(inputs)
+
+
+NOT_SPARSE = {
+    "Sequential": lambda: keras.Sequential([keras.layers.Dense(1)]),
+    "subclassed": DenseNetwork,
+    "made when built": LateNetwork,
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"every_steps": 100}])
+@pytest.mark.parametrize("kind", NOT_SPARSE)
+def test_without_a_sparse_layer_nothing_is_built(kind, options, caplog):
+    model = NOT_SPARSE[kind]()
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match=r"no sparse layer.* Received: model="):
+        tiny.fit(model, ksr.SETCallback(0.4, **options), epochs=1)
+    if kind != "made when built":
+        assert not model.built
+        assert int(model.optimizer.iterations) == 0
+    assert not [r for r in caplog.records if r.name == "keras_sparse_rnn"]
 
 
 @pytest.mark.parametrize("with_input", [True, False])

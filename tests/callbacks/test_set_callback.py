@@ -1,3 +1,4 @@
+import json
 import math
 
 import keras
@@ -214,6 +215,15 @@ def test_own_rule_is_called_with_each_function():
             expected[grown] = True
             np.testing.assert_array_equal(new_mask.reshape(-1), expected)
             assert (new_value.reshape(-1)[grown] == 7).all()
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float16, np.float64])
+def test_what_is_logged_can_be_written_as_json(number):
+    model = tiny.dense_model()
+    history = tiny.fit(model, ksr.SETCallback(number(0.5)), epochs=3).history
+    assert history["rewire_rate"][1] > 0
+    for name in ("connections_moved", "rewire_rate", "exploration_rate"):
+        assert json.loads(json.dumps(history[name])) == history[name]
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,42 @@ def assert_refused(path):
     assert str(path) in str(raised.value)
     for now, then in zip(sparse.get_weights(), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+class Network(keras.Model):
+    """The same attributes with and without sparsity."""
+
+    def __init__(self, recurrent, readout):
+        super().__init__()
+        self.recurrent = recurrent
+        self.readout = readout
+
+    def call(self, x):
+        return self.readout(self.recurrent(x))
+
+
+def test_a_subclassed_model_is_refused_with_a_way_that_works(tmp_path):
+    dense = Network(L.LSTM(4), L.Dense(2))
+    sparse = Network(
+        ksr.SparseLSTM(4, sparsity=0.5), ksr.SparseDense(2, sparsity=0.5)
+    )
+    for model in (dense, sparse):
+        model(models.sequences())
+    dense.save_weights(tmp_path / "dense.weights.h5")
+    before = sparse.get_weights()
+    with pytest.raises(
+        ValueError, match=r"set_weights.*Received: model='.*' of class Network$"
+    ):
+        ksr.load_dense_weights(sparse, tmp_path / "dense.weights.h5")
+    for now, then in zip(sparse.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    masks = [w.mask.numpy() for w in ksr.sparse_weights(sparse)]
+    sparse.recurrent.set_weights(dense.recurrent.get_weights())
+    sparse.readout.set_weights(dense.readout.get_weights())
+    kernels = [v.numpy() for v in dense.weights if "kernel" in v.name]
+    for mask, value, weight in zip(
+        masks, kernels, ksr.sparse_weights(sparse), strict=True
+    ):
+        np.testing.assert_array_equal(
+            weight.value.numpy(), np.where(mask, value, 0)
+        )

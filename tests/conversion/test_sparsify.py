@@ -106,6 +106,26 @@ def test_settings_by_layer():
         assert recurrent[:, 3 * gate : 3 * gate + 3].diagonal().all()
 
 
+@pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
+@pytest.mark.parametrize("keep", ["largest", "drawn"])
+def test_the_diagonal_of_each_gate_is_kept(granularity, keep):
+    model = keras.Sequential([keras.Input((4, 3)), L.LSTM(5, name="lstm")])
+    arguments = {
+        "sparsity": 0.5,
+        "granularity": granularity,
+        "keep_diagonal": True,
+    }
+    sparse = ksr.sparsify(model, settings={"lstm": arguments}, keep=keep)
+    sparse.compile("sgd", "mse")
+    for rewired in (False, True):
+        if rewired:
+            ksr.rewire(sparse, sparse.optimizer, 0.8)
+        weight = ksr.sparse_weights(sparse)[1]
+        for gate in np.split(weight.mask.numpy(), 4, axis=1):
+            assert gate.diagonal().all()
+        assert weight.active == {"kernel": 50}.get(granularity, 4 * 13)
+
+
 def test_dense_layers_only_if_they_are_named():
     model = models.sequential()
     names = [model.layers[1].name, model.layers[-1].name]
@@ -114,6 +134,41 @@ def test_dense_layers_only_if_they_are_named():
     assert kinds == ["Embedding", "SparseLSTM", "GRU", "SparseDense"]
     by_default = ksr.sparsify(model, sparsity=0.5)
     assert type(by_default.layers[-1]) is L.Dense
+
+
+def test_layers_may_be_given_themselves():
+    model = models.nested()
+    [lstm, gru] = model.get_layer("inner").layers
+    dense = model.layers[-1]
+    sparse = ksr.sparsify(model, sparsity=0.5, layers=[lstm, dense, lstm.name])
+    kinds = [type(layer) for layer in sparse.get_layer("inner").layers]
+    assert kinds == [ksr.SparseLSTM, L.GRU]
+    assert type(sparse.layers[-1]) is ksr.SparseDense
+    alone = ksr.sparsify(model, sparsity=0.5, layers=gru)
+    assert len(ksr.sparse_weights(alone)) == 2
+
+
+def test_one_of_the_layers_of_a_name_may_be_given():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            L.Bidirectional(L.RNN(L.GRUCell(5, name="cell"))),
+        ]
+    )
+    backward = model.layers[0].backward_layer.cell
+    sparse = ksr.sparsify(model, sparsity=0.5, layers=[backward])
+    both = sparse.layers[0]
+    assert type(both.forward_layer.cell) is L.GRUCell
+    assert type(both.backward_layer.cell) is ksr.SparseGRUCell
+
+
+@pytest.mark.parametrize(
+    "other", [lambda: L.LSTM(3, name="lstm"), lambda: L.Dropout(0.5)]
+)
+def test_layers_of_another_model_are_refused(other):
+    model = keras.Sequential([keras.Input((4, 3)), L.LSTM(3, name="lstm")])
+    with pytest.raises(ValueError, match=r"`layers` must.*Received: layers='"):
+        ksr.sparsify(model, sparsity=0.5, layers=[other()])
 
 
 def test_layers_inside_of_wrappers_go_by_their_own_names():
@@ -294,7 +349,15 @@ BAD = {
     ),
     "misspelled setting": (
         {"settings": {"dense": {"eps": 1}}},
-        "SparseDense 'dense' expects the arguments",
+        "SparseDense 'dense' expects only arguments",
+    ),
+    "the plain layer's setting": (
+        {"settings": {"dense": {"sparsity": 0.9, "units": 3}}},
+        "SparseDense 'dense' expects only .*`engine`",
+    ),
+    "engine": (
+        {"settings": {"dense": {"sparsity": 0.9, "engine": "fast"}}},
+        "SparseDense 'dense': `engine` must be one of",
     ),
     "setting out of range": (
         {"settings": {"dense": {"epsilon": -1}}},
@@ -344,6 +407,26 @@ BAD = {
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=rf"(?s){message}.*Received: "):
         ksr.sparsify(models.nested(), **arguments)
+
+
+@pytest.mark.parametrize("kind", [L.Embedding, L.Dense])
+@pytest.mark.parametrize("by", ["layers", "settings"])
+@pytest.mark.parametrize("change", ["quantize", "enable_lora"])
+def test_layers_with_adapters_are_refused_by_name(kind, by, change):
+    model = models.sequential()
+    [layer] = [each for each in model.layers if type(each) is kind]
+    getattr(layer, change)("int8" if change == "quantize" else 2)
+    received = "dtype='int8" if change == "quantize" else "lora_rank=2"
+    arguments = (
+        {"sparsity": 0.5, "layers": [layer.name]}
+        if by == "layers"
+        else {"settings": {layer.name: {"sparsity": 0.5}}}
+    )
+    with pytest.raises(
+        ValueError,
+        match=rf"{kind.__name__} '{layer.name}'.*Received: {received}",
+    ):
+        ksr.sparsify(model, **arguments)
 
 
 def test_unbuilt_models_and_models_with_nothing_to_convert_are_refused():

@@ -50,7 +50,7 @@ def write_ag_news(folder, train="train.csv", suffix="", rows=None):
         '"1","Talks","Say ""yes"""',
     )
     write(folder / f"{train}{suffix}", "\n".join(rows) + "\n")
-    write(folder / f"test.csv{suffix}", '"4","New chip","Faster"\n')
+    write(folder / f"test.csv{suffix}", '"3","New chip","Faster"\n')
     write(
         folder / f"classes.txt{suffix}", "World\nSports\nBusiness\nSci/Tech\n"
     )
@@ -121,7 +121,7 @@ def test_ag_news_layouts(tmp_path, folder, suffix, train):
     ]
     assert data.train_labels.tolist() == [2, 0]
     assert data.test_texts == ["New chip Faster"]
-    assert data.test_labels.tolist() == [3]
+    assert data.test_labels.tolist() == [2]
     assert data.label_names == ("World", "Sports", "Business", "Sci/Tech")
     assert "2 of 120,000" in data.description
 
@@ -132,6 +132,25 @@ def test_ag_news_layouts(tmp_path, folder, suffix, train):
 def test_ag_news_wrong_row_is_named(tmp_path, row):
     write_ag_news(tmp_path, rows=('"1","a","b"', row))
     with pytest.raises(ValueError, match=r"train\.csv, line 2: .*Received: r"):
+        load_text("ag_news", tmp_path)
+
+
+def test_ag_news_label_only_in_the_test_set(tmp_path):
+    write_ag_news(tmp_path, rows=('"1","a","b"', '"2","c","d"'))
+    with pytest.raises(
+        ValueError,
+        match=r"test\.csv: .*train\.csv .*World.*labels=\['Business'\]$",
+    ):
+        load_text("ag_news", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", " \n\n", "World\n"])
+def test_ag_news_without_classes_names_their_file(tmp_path, content):
+    write_ag_news(tmp_path)
+    write(tmp_path / "classes.txt", content)
+    with pytest.raises(
+        ValueError, match=r"classes\.txt: .*two labels\. Received: labels=\["
+    ):
         load_text("ag_news", tmp_path)
 
 
@@ -185,6 +204,27 @@ def test_csv_by_name(tmp_path, suffix):
     assert data.test_labels.tolist() == [0]
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["1", "-1", "0"], ("-1", "0", "1")),
+        (["10", "9.5", "+2", ".5"], (".5", "+2", "9.5", "10")),
+        (["10", "9", "x"], ("10", "9", "x")),
+        ([" b", "a ", "b"], ("a", "b")),
+        (["nan", "2", "10"], ("10", "2", "nan")),
+    ],
+)
+def test_csv_labels_are_stripped_and_sorted_as_numbers(
+    tmp_path, labels, expected
+):
+    rows = "".join(f"text,{label}\n" for label in labels)
+    train = write(tmp_path / "a.csv", "text,label\n" + rows)
+    data = load_text("csv", train_csv=train, test_csv=train)
+    assert data.label_names == expected
+    names = [data.label_names[i] for i in data.train_labels]
+    assert names == [label.strip() for label in labels]
+
+
 def test_csv_by_number_has_no_header(tmp_path):
     train = write(tmp_path / "a.csv", "neg,a\npos,b\nneg,c\npos,d\n")
     data = load_text(
@@ -212,6 +252,12 @@ def test_csv_split_depends_on_the_seed_alone(tmp_path):
     ("content", "columns", "match"),
     [
         ("", {}, r"it is empty. Received: path='.*a\.csv'"),
+        (" \n\n \n", {}, r"it is empty. Received: path='.*a\.csv'"),
+        (
+            "text,label\n!!,1\n,2\n?,1\n",
+            {},
+            r"a\.csv: .*words in the column 'text'. Received: texts=\['!!', ''",
+        ),
         ("text,label\n", {}, r"below its header. Received: path='.*a\.csv'"),
         (
             "body,label\nx,y\n",

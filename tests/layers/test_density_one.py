@@ -1,5 +1,6 @@
 """At density 1 a recurrent layer is its Keras namesake, bit for bit."""
 
+import functools
 import inspect
 import random
 
@@ -324,3 +325,53 @@ def test_every_parameter_of_the_namesake_is_one_of_ours(namesake, sparse):
         added |= {"engine"}
     assert set(ours) - set(theirs) == added
     assert issubclass(sparse, namesake)
+
+
+STACKS = {
+    "text model": (
+        ("Embedding", "LSTM", "Dense"),
+        lambda embedding, lstm, dense: [
+            embedding(9, 5),
+            lstm(4),
+            dense(3),
+        ],
+    ),
+    "Bidirectional": (
+        ("Embedding", "LSTM", "GRU"),
+        lambda embedding, lstm, gru: [
+            embedding(9, 5),
+            keras.layers.Bidirectional(lstm(4, return_sequences=True)),
+            keras.layers.Bidirectional(gru(4)),
+        ],
+    ),
+    "cells": (
+        ("Embedding", "LSTMCell", "GRUCell"),
+        lambda embedding, lstm, gru: [
+            embedding(9, 5),
+            keras.layers.RNN([lstm(4), gru(3)]),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STACKS)
+def test_all_initial_weights_are_those_of_keras_under_one_seed(case):
+    kinds, make = STACKS[case]
+    weights = []
+    for prefix, module, extra in (
+        ("", keras.layers, {}),
+        ("Sparse", ksr, {"sparsity": 0}),
+    ):
+        keras.utils.set_random_seed(6)
+        layers = make(
+            *(
+                functools.partial(getattr(module, prefix + kind), **extra)
+                for kind in kinds
+            )
+        )
+        model = keras.Sequential(
+            [keras.Input((4,)), *layers, keras.layers.Dense(2)]
+        )
+        weights.append([v.numpy() for v in model.trainable_variables])
+    for theirs, ours in zip(*weights, strict=True):
+        np.testing.assert_array_equal(theirs, ours)

@@ -1,6 +1,7 @@
 """The arguments on top of the namesake's: counts, seeds, and bad input."""
 
 import fractions
+import math
 import os
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_counts_are_exact_in_each_granularity(kind, gates, granularity):
         assert same == (granularity == "unit" or gates == 1)
 
 
-@pytest.mark.parametrize("granularity", ["gate", "unit"])
+@pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
 @pytest.mark.parametrize(
     ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1)]
 )
@@ -105,7 +106,10 @@ def test_the_diagonal_is_kept_and_the_count_too(kind, gates, granularity):
     for gate in range(gates):
         part = mask[:, gate * 8 : (gate + 1) * 8]
         assert part.diagonal().all()
-        assert part.sum() == 13
+        if granularity != "kernel":
+            assert part.sum() == 13
+    if granularity == "kernel":
+        assert mask.sum() == math.floor(0.2 * 8 * 8 * gates + 0.5)
 
 
 def test_rescaling_leaves_the_variance_of_the_dense_layer():
@@ -190,6 +194,33 @@ def test_the_topology_seed_comes_from_the_global_seed_and_is_saved():
     assert isinstance(layers[0].get_config()["topology_seed"], int)
 
 
+SEEDLESS = {
+    "Dense": lambda: ksr.SparseDense(8, sparsity=0.5),
+    "nothing drawn": lambda: ksr.SparseDense(
+        8, sparsity=0.5, kernel_initializer="ones"
+    ),
+    "LSTM": lambda: ksr.SparseLSTM(8, sparsity=0.5),
+    "LSTM, nothing drawn": lambda: ksr.SparseLSTM(
+        8,
+        sparsity=0.5,
+        kernel_initializer="ones",
+        recurrent_initializer=keras.initializers.Orthogonal(seed=1),
+        seed=1,
+    ),
+    "cell": lambda: ksr.SparseGRUCell(8, sparsity=0.5),
+}
+
+
+@pytest.mark.parametrize("make", SEEDLESS.values(), ids=SEEDLESS)
+def test_layers_made_one_after_the_other_have_other_seeds(make):
+    seeds = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        seeds.append([make().get_config()["topology_seed"] for _ in range(3)])
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 3
+
+
 def test_the_topology_seed_is_not_the_seed_of_dropout():
     masks = []
     for seed, topology_seed in ((1, 5), (2, 5), (1, 6)):
@@ -256,6 +287,18 @@ BAD = {
     "class in place of an object": {"topology": ksr.topology.Uniform},
     "no function": {"topology": 3},
     "unregistered within a dict": {"topology": {"kernel": unregistered}},
+    "other weights": {"topology": {"bias": lower_triangle}},
+    "a weight misspelled": {
+        "topology": {
+            "kernel": lower_triangle,
+            "recurrent_kernel": lower_triangle,
+            "embeddings": lower_triangle,
+            "kernl": lower_triangle,
+        }
+    },
+    "no weight": {"topology": {}},
+    "too many for the gates": {"topology": [lower_triangle] * 7},
+    "too few for the gates": {"topology": []},
     "unknown granularity": {"sparsity": 0.5, "granularity": "row"},
     "granularity a list": {"sparsity": 0.5, "granularity": ["gate"]},
     "keep_diagonal a string": {"sparsity": 0.5, "keep_diagonal": "no"},
@@ -277,8 +320,6 @@ BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},
     "empty mask": {"topology": nothing},
     "no booleans": {"topology": halves},
-    "weight left out": {"topology": {"embeddings": lower_triangle}},
-    "too few for the gates": {"topology": [lower_triangle] * 7},
 }
 
 
@@ -290,6 +331,34 @@ def test_bad_arguments_are_refused_by_name(kind, arguments):
     with pytest.raises(ValueError, match=r"Received: [^.]") as raised:
         namesakes.SPARSE[kind](**size, name="mine", **arguments)
     assert f"Sparse{kind} 'mine'" in str(raised.value)
+
+
+WRONG_LISTS = [
+    (ksr.SparseLSTM, "gate", 3, "4 groups"),
+    (ksr.SparseLSTM, "kernel", 4, "one group"),
+    (ksr.SparseGRUCell, "gate", 4, "3 groups"),
+    (ksr.SparseGRU, "unit", 3, "one group"),
+    (ksr.SparseDense, "gate", 2, "one group"),
+]
+
+
+@pytest.mark.parametrize(
+    ("cls", "granularity", "length", "groups"), WRONG_LISTS
+)
+@pytest.mark.parametrize("by_weight", [False, True])
+def test_lists_of_topologies_are_as_long_as_there_are_groups(
+    cls, granularity, length, groups, by_weight
+):
+    topology = [lower_triangle] * length
+    if by_weight:
+        names = ("kernel",)
+        if cls is not ksr.SparseDense:
+            names = ("kernel", "recurrent_kernel")
+        topology = dict.fromkeys(names, topology)
+    with pytest.raises(
+        ValueError, match=rf"'mine' has {groups} .*Received: topology="
+    ):
+        cls(3, topology=topology, granularity=granularity, name="mine")
 
 
 @pytest.mark.parametrize("also", [{}, {"sparsity": 0.5}, {"sparsity": 2}])
@@ -342,6 +411,18 @@ def test_a_diagonal_that_does_not_fit_is_refused_by_name():
     with pytest.raises(
         ValueError,
         match=r"'mine', weight 'recurrent_kernel'.*Received: connections=4",
+    ):
+        layer.build((None, None, 5))
+
+
+def test_diagonals_of_all_gates_that_do_not_fit_are_refused_by_name():
+    layer = ksr.SparseLSTM(
+        6, sparsity=0.9, granularity="kernel", keep_diagonal=True, name="mine"
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"'mine', weight 'recurrent_kernel'.*24 here in 4 gates.*"
+        r"Received: connections=14$",
     ):
         layer.build((None, None, 5))
 

@@ -49,7 +49,7 @@ def make(rows, units, gates, granularity, density, seed, diagonal=False):
     for group in groups:
         shape = group.shape(rows)
         size = shape[0] * shape[1]
-        least = rows if diagonal else 1
+        least = shape[1] if diagonal else 1
         count = min(max(round(density * size), least), size)
         drawn = random_mask(shape, count, rng)
         if diagonal:
@@ -77,7 +77,7 @@ square_cases = st.integers(1, 7).flatmap(
         rows=st.just(units),
         units=st.just(units),
         gates=st.sampled_from([1, 3, 4]),
-        granularity=st.sampled_from(["gate", "unit"]),
+        granularity=st.sampled_from(["gate", "kernel", "unit"]),
         density=st.floats(0, 1),
         seed=st.integers(0, 1000),
         diagonal=st.just(True),
@@ -285,7 +285,9 @@ def test_a_weight_that_is_no_number_is_an_error(keep_diagonal):
     case = make(4, 4, 3, "gate", 0.5, seed=0, diagonal=True)
     case.weight[0, 0] = np.nan
     before = case.weight.copy()
-    with pytest.raises(ValueError, match=r"NaN in 1 of 8 connections$"):
+    with pytest.raises(
+        ValueError, match=r"Received: weights=NaN in 1 of 8 connections$"
+    ):
         case.rewire(0.3, keep_diagonal=keep_diagonal)
     np.testing.assert_array_equal(case.weight, before)
 
@@ -296,7 +298,9 @@ def test_nan_in_an_empty_place_or_in_a_full_group():
     assert case.rewire(0.3).connections_moved == 2
     case = make(4, 4, 1, "gate", 1.0, seed=0)
     case.weight[0, 0] = np.nan
-    with pytest.raises(ValueError, match=r"NaN in 1 of 16 connections$"):
+    with pytest.raises(
+        ValueError, match=r"Received: weights=NaN in 1 of 16 connections$"
+    ):
         case.rewire(0.3)
 
 
