@@ -76,7 +76,7 @@ def listed_weights(connections):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_connection_is_listed_once_both_ways(name, data):
     kind = KINDS[name]

@@ -112,7 +112,7 @@ def assert_close(found, expected, of=""):
 
 
 @needs_kernels
-@hypothesis_settings(deadline=None, max_examples=60, derandomize=True)
+@hypothesis_settings(max_examples=60, derandomize=True)
 @given(
     batch=st.integers(1, 200),
     inputs=st.integers(1, 300),

@@ -26,7 +26,7 @@ def copies(kind):
 
 
 @pytest.mark.parametrize("name", KINDS)
-@hypothesis_settings(deadline=None, max_examples=30, derandomize=True)
+@hypothesis_settings(max_examples=30, derandomize=True)
 @given(data=st.data())
 def test_outputs_states_and_gradients(name, data):
     kind = KINDS[name]
