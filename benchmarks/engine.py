@@ -243,7 +243,8 @@ def draw(results, path):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    peers = ("PyTorch_ms", "Keras_ms", "Keras, XLA_ms", "masked_ms")
+    peers = ("PyTorch_ms", "Keras_ms", "Keras, XLA_ms")
+    peers += ("masked_ms", "masked, XLA_ms")
     sizes = sorted({each["units"] for each in results})
     figure, axes = plt.subplots(
         1, len(sizes), figsize=(6 * len(sizes), 4.5), squeeze=False
