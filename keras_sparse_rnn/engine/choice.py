@@ -17,6 +17,9 @@ HIGHEST_DENSITY = 0.4
 # It is faster with fewer units too, down to 32 at least, but there a step takes
 # a few milliseconds either way, and models keep XLA and can be exported.
 FEWEST_UNITS = 64
+# From how many units on a masked layer trains faster on a CPU with one product
+# of all its inputs and its kernel: measured by `benchmarks/input_product.py`.
+FEWEST_UNITS_OF_ONE_PRODUCT = 512
 # And than a dense layer, for batches of any size, since that is not known when
 # a layer is built: measured by `benchmarks/dense_layer.py`.
 HIGHEST_PRODUCT_DENSITY = 1 / 32
@@ -117,6 +120,37 @@ def drawn_density(cell):
     return sum(
         getattr(cell, f"{each.name}_drawn_connections") for each in weights
     ) / sum(each.total for each in weights)
+
+
+def multiplies_inputs_first(layer, training):
+    """Whether a masked layer multiplies all its inputs before its loop.
+
+    Not where Keras's own loop does something else with them in a time step,
+    and not at density 1, where every bit is to be as in Keras's layer.
+
+    Args:
+        layer: Built recurrent layer with a sparse cell.
+        training: Boolean or `None`. A forward pass alone gains too little.
+
+    Returns:
+        Boolean.
+    """
+    cell = layer.cell
+    return bool(
+        training
+        and layer.units >= FEWEST_UNITS_OF_ONE_PRODUCT
+        and keras.backend.backend() == "tensorflow"
+        and not _has_gpu()
+        and not layer.unroll
+        and not cell.recurrent_dropout
+        and cell.dropout < 1
+        and getattr(cell, "implementation", 2) == 2
+        and vars(type(cell)).get("has_kernels")
+        and not all(
+            getattr(cell, f"{name}_was_drawn_full")
+            for name in cell.sparse_names
+        )
+    )
 
 
 def may_be_native(layer):

@@ -83,6 +83,8 @@ class HeldWeights:
         self.weights = {}
         self.depth = 0
         self.call = None
+        # Whether the loop is given the product of inputs and kernel.
+        self.are_applied_to_inputs = False
 
     def hold(self, weights):
         self.weights = weights
@@ -149,8 +151,55 @@ class MaskedCell:
             held.depth -= 1
 
     def call(self, inputs, states, training=False):
+        if self._held_weights.are_applied_to_inputs:
+            return self.call_on_product(inputs, states)
         with self.masked_once():
             return super().call(inputs, states, training=training)
+
+    def call_on_product(self, product, states):
+        """One time step, from the product of its inputs and the kernel.
+
+        Args:
+            product: Float tensor of shape `(batch, gates * units)`, with the
+                bias of the inputs added.
+            states: List of float tensors of shape `(batch, units)`.
+
+        Returns:
+            Tuple of the output and the list of new states, as `call()`.
+        """
+        raise NotImplementedError(
+            f"Expected a cell with `call_on_product()`. Received: cell={self!r}"
+        )
+
+    @contextlib.contextmanager
+    def product_of_inputs(self, sequences, training):
+        """One product for all time steps, before the loop.
+
+        It takes less time than one in each step, and the sum over time in the
+        kernel's gradient becomes a product too. While the context is open,
+        `call()` expects the product in place of its inputs.
+
+        Args:
+            sequences: Float tensor of shape `(batch, steps, features)`.
+            training: Boolean, whether to apply dropout.
+
+        Yields:
+            Float tensor of shape `(batch, steps, gates * units)`.
+        """
+        with self.masked_once():
+            if training and 0 < self.dropout < 1:
+                dropout = self.get_dropout_mask(sequences[:, 0, :])
+                sequences = sequences * ops.expand_dims(dropout, 1)
+            product = ops.matmul(sequences, self.kernel)
+            if self.bias is not None:
+                bias = ops.convert_to_tensor(self.bias)
+                # That of a GRU which resets after the product has two rows.
+                product = product + (bias if len(bias.shape) == 1 else bias[0])
+            self._held_weights.are_applied_to_inputs = True
+            try:
+                yield product
+            finally:
+                self._held_weights.are_applied_to_inputs = False
 
     def get_dropout_mask(self, step_input):
         # Outside a call of the cell it is the layer that asks, before its

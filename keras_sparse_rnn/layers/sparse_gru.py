@@ -1,6 +1,7 @@
 """Sparse GRU cell and layer."""
 
 import keras
+from keras import ops
 
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
@@ -24,6 +25,31 @@ class SparseGRUCell(SparseCell, keras.layers.GRUCell):
 
     gates = ("z", "r", "h")
     has_kernels = True
+
+    def call_on_product(self, product, states):
+        [state] = states
+        recurrent_kernel = self.recurrent_kernel
+        of_gates = 2 * self.units
+        if self.reset_after:
+            recurrent = ops.matmul(state, recurrent_kernel)
+            if self.bias is not None:
+                recurrent = recurrent + ops.convert_to_tensor(self.bias)[1]
+        else:
+            recurrent = ops.matmul(state, recurrent_kernel[:, :of_gates])
+        z, r = ops.split(
+            self.recurrent_activation(
+                product[:, :of_gates] + recurrent[:, :of_gates]
+            ),
+            2,
+            axis=-1,
+        )
+        if self.reset_after:
+            candidate = r * recurrent[:, of_gates:]
+        else:
+            candidate = ops.matmul(r * state, recurrent_kernel[:, of_gates:])
+        candidate = self.activation(product[:, of_gates:] + candidate)
+        state = z * state + (1 - z) * candidate
+        return state, [state]
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

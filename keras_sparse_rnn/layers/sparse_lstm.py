@@ -1,6 +1,7 @@
 """Sparse LSTM cell and layer."""
 
 import keras
+from keras import ops
 
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
@@ -29,6 +30,16 @@ class SparseLSTMCell(SparseCell, keras.layers.LSTMCell):
 
     gates = ("i", "f", "c", "o")
     has_kernels = True
+
+    def call_on_product(self, product, states):
+        state, carry = states
+        sums = product + ops.matmul(state, self.recurrent_kernel)
+        i, f, candidate, o = ops.split(sums, 4, axis=-1)
+        carry = self.recurrent_activation(
+            f
+        ) * carry + self.recurrent_activation(i) * self.activation(candidate)
+        state = self.recurrent_activation(o) * self.activation(carry)
+        return state, [state, carry]
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

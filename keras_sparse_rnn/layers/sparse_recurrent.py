@@ -1,7 +1,10 @@
 """What the sparse recurrent layers share: they hold a sparse cell."""
 
+import keras
+
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.arguments import named
+from keras_sparse_rnn.engine import choice
 from keras_sparse_rnn.layers.engine_arguments import RecurrenceArguments
 from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.native_loop import NativeLoop
@@ -53,9 +56,17 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if self._runs_natively():
             return self._native(sequences, initial_state, mask, training)
-        return super().inner_loop(
-            sequences, initial_state, mask=mask, training=training
-        )
+        if not choice.multiplies_inputs_first(self, training):
+            return super().inner_loop(
+                sequences, initial_state, mask=mask, training=training
+            )
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        with self.cell.product_of_inputs(sequences, training) as product:
+            # Not by way of the class's own loop, which looks for cuDNN.
+            return keras.layers.RNN.inner_loop(
+                self, product, initial_state, mask=mask, training=training
+            )
 
     @property
     def sparse_weights(self):

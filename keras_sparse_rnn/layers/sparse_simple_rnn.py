@@ -1,6 +1,7 @@
 """Sparse simple recurrent cell and layer."""
 
 import keras
+from keras import ops
 
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
@@ -23,6 +24,13 @@ class SparseSimpleRNNCell(SparseCell, keras.layers.SimpleRNNCell):
     """
 
     has_kernels = True
+
+    def call_on_product(self, product, states):
+        [state] = states
+        state = product + ops.matmul(state, self.recurrent_kernel)
+        if self.activation is not None:
+            state = self.activation(state)
+        return state, [state]
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
