@@ -1,8 +1,8 @@
 """How much faster is a masked layer with one product of all its inputs?
 
 Keras's loop multiplies the input by the kernel at every time step. On a CPU a
-masked layer of enough units does so once, before its loop, when it is trained.
-Both ways take turns here: forward and backward, with and without XLA, and
+masked layer with a large kernel does so once, before its loop, when it is
+trained. Both ways take turns here: forward and backward, with and without XLA, and
 forward alone.
 
     python benchmarks/input_product.py
@@ -49,19 +49,20 @@ def stepper(layer_name, units, xla, trains, product_first):
     @tf.function(jit_compile=xla)
     def run():
         if not trains:
-            return layer(inputs, training=True)
+            return [layer(inputs, training=True)]
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             loss = tf.reduce_sum(tf.square(layer(inputs, training=True)))
         return tape.gradient(
             loss, [inputs, *(v.value for v in layer.trainable_variables)]
-        )[-1]
+        )
 
     def step():
-        run().numpy()
+        # Reading waits for all results; the last is the smallest.
+        run()[-1].numpy()
 
-    fewest = 1 if product_first else units + 1
-    with mock.patch.object(choice, "FEWEST_UNITS_OF_ONE_PRODUCT", fewest):
+    fewest = 1 if product_first else 1 << 30
+    with mock.patch.object(choice, "FEWEST_COLUMNS_OF_ONE_PRODUCT", fewest):
         step()
     step()
     return step

@@ -17,9 +17,10 @@ HIGHEST_DENSITY = 0.4
 # It is faster with fewer units too, down to 32 at least, but there a step takes
 # a few milliseconds either way, and models keep XLA and can be exported.
 FEWEST_UNITS = 64
-# From how many units on a masked layer trains faster on a CPU with one product
-# of all its inputs and its kernel: measured by `benchmarks/input_product.py`.
-FEWEST_UNITS_OF_ONE_PRODUCT = 512
+# From how many columns of its packed kernel on, gates times units, a masked
+# layer trains faster on a CPU with one product of all its inputs: measured by
+# `benchmarks/input_product.py`.
+FEWEST_COLUMNS_OF_ONE_PRODUCT = 2048
 # And than a dense layer, for batches of any size, since that is not known when
 # a layer is built: measured by `benchmarks/dense_layer.py`.
 HIGHEST_PRODUCT_DENSITY = 1 / 32
@@ -138,7 +139,7 @@ def multiplies_inputs_first(layer, training):
     cell = layer.cell
     return bool(
         training
-        and layer.units >= FEWEST_UNITS_OF_ONE_PRODUCT
+        and cell._kernel.shape[1] >= FEWEST_COLUMNS_OF_ONE_PRODUCT
         and keras.backend.backend() == "tensorflow"
         and not _has_gpu()
         and not layer.unroll

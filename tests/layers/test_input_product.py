@@ -27,7 +27,7 @@ OPTIONS = {
 
 @pytest.fixture
 def calls():
-    """How many units are enough in a test; yields the calls of a layer."""
+    """Kernels of tests are large enough; yields the calls of a layer."""
     found = []
 
     def spy(cls):
@@ -40,7 +40,7 @@ def calls():
         return mock.patch.object(cls, "call_on_product", call)
 
     with (
-        mock.patch.object(choice, "FEWEST_UNITS_OF_ONE_PRODUCT", 1),
+        mock.patch.object(choice, "FEWEST_COLUMNS_OF_ONE_PRODUCT", 1),
         spy(ksr.SparseLSTMCell),
         spy(ksr.SparseGRUCell),
         spy(ksr.SparseSimpleRNNCell),
@@ -64,7 +64,7 @@ def test_it_changes_no_output_and_no_gradient(calls, kind, arguments, compiled):
     found = train(kind, arguments, compiled=compiled)
     assert calls
     calls.clear()
-    with mock.patch.object(choice, "FEWEST_UNITS_OF_ONE_PRODUCT", 100):
+    with mock.patch.object(choice, "FEWEST_COLUMNS_OF_ONE_PRODUCT", 100):
         expected = train(kind, arguments)
     assert not calls
     engines.assert_close(found, expected)
@@ -79,7 +79,7 @@ def test_time_steps_that_do_not_count_and_initial_states(calls, kind):
     arguments = {"return_sequences": True, "zero_output_for_mask": True}
     found = train(kind, arguments, **options)
     assert calls
-    with mock.patch.object(choice, "FEWEST_UNITS_OF_ONE_PRODUCT", 100):
+    with mock.patch.object(choice, "FEWEST_COLUMNS_OF_ONE_PRODUCT", 100):
         expected = train(kind, arguments, **options)
     engines.assert_close(found, expected)
 
@@ -142,7 +142,7 @@ def test_small_layers_are_left_to_their_loop():
         ksr.SparseLSTMCell, "call_on_product", side_effect=AssertionError
     ):
         layer = ksr.SparseLSTM(
-            choice.FEWEST_UNITS_OF_ONE_PRODUCT - 1,
+            choice.FEWEST_COLUMNS_OF_ONE_PRODUCT // 4 - 1,
             sparsity=0.9,
             engine="masked",
         )
