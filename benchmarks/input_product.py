@@ -2,8 +2,8 @@
 
 Keras's loop multiplies the input by the kernel at every time step. On a CPU a
 masked layer with a large kernel does so once, before its loop, when it is
-trained. Both ways take turns here: forward and backward, with and without XLA, and
-forward alone.
+trained. Both ways take turns here: forward and backward, with and without XLA,
+and forward alone.
 
     python benchmarks/input_product.py
 """
