@@ -20,6 +20,7 @@ Other data sets, with the paper's settings where it gives them:
 import contextlib
 import importlib.util
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -286,7 +287,9 @@ def main(argv):
     plain = ksr.strip_sparsity(model)
     TextClassifier(vectorizer, plain, data.label_names).export(saved_model)
     try_saved_model(saved_model, data)
-    print(f"\nServe it: python examples/serve.py {saved_model}")
+    # This Python, which has TensorFlow, whether or not it is on the path.
+    command = [sys.executable, "examples/serve.py", str(saved_model)]
+    print(f"\nServe it: {shlex.join(command)}")
 
 
 def load_data():

@@ -26,7 +26,8 @@ from text_split import stratified_split
 # Sets that are distributed as a table, or easily made into one. They share
 # the loader of `csv`; the name only selects the settings of the paper.
 CSV_DATASETS = ("csv", "twitter", "yelp", "yelp_polarity", "amazon")
-DATASETS = ("docstrings", "imdb", "ag_news", *CSV_DATASETS)
+FOLDER_DATASETS = ("imdb", "ag_news")
+DATASETS = ("docstrings", *FOLDER_DATASETS, *CSV_DATASETS)
 
 IMDB_MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/(\d+)_\d+\.txt$")
 IMDB_ARCHIVES = ("aclImdb_v1.tar.gz", "aclImdb_labelled.tar.xz")
@@ -97,16 +98,29 @@ def load_text(
 
     Raises:
         ValueError: If the data set is unknown, an argument it needs is
-            missing, or a file is not what it should be.
+            missing, there is one that it does not read, or a file is not what
+            it should be.
     """
     if dataset not in DATASETS:
         raise ValueError(
             f"`dataset` must be one of {', '.join(DATASETS)}. "
             f"Received: dataset={dataset!r}"
         )
+    # What a data set does not read was meant for another one.
+    for name, path, readers in (
+        ("data_dir", data_dir, FOLDER_DATASETS),
+        ("train_csv", train_csv, CSV_DATASETS),
+        ("test_csv", test_csv, CSV_DATASETS),
+    ):
+        if path and dataset not in readers:
+            raise ValueError(
+                f"The data set '{dataset}' reads no `{name}`: expected it "
+                f"only with one of {', '.join(readers)}. "
+                f"Received: dataset={dataset!r}, {name}={shown(path)}"
+            )
     if dataset == "docstrings":
         return load_docstrings()
-    if dataset in ("imdb", "ag_news"):
+    if dataset in FOLDER_DATASETS:
         if not data_dir:
             raise ValueError(
                 f"The data set '{dataset}' expects `data_dir` to be the folder "
@@ -300,9 +314,10 @@ def load_csv(
         A `TextData`. Its labels are sorted, as numbers where all are.
 
     Raises:
-        ValueError: If a file cannot be read, is empty, lacks a column, has no
-            word in its texts or fewer than two labels, tests a label it does
-            not train, or is to be split and has only one text of a label.
+        ValueError: If a file cannot be read, is empty, lacks a column or a
+            row's label, has no word in its texts or fewer than two labels,
+            tests a label it does not train, or is to be split and has only
+            one text of a label.
     """
     columns = (str(text_column), str(label_column))
     texts, labels = _read_labelled(train_csv, columns)
@@ -379,7 +394,7 @@ def limit_train(data, size, seed):
 
 def _read_labelled(path, columns):
     """Reads texts and labels of a CSV file, of which a text has a word."""
-    texts, labels = read_columns(path, columns)
+    texts, labels = read_columns(path, columns, columns[1])
     if not any(character.isalnum() for text in texts for character in text):
         raise ValueError(
             f"{path}: expected texts with words in the column {columns[0]!r}. "

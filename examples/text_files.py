@@ -124,20 +124,22 @@ def read_rows(path):
     return rows
 
 
-def read_columns(path, columns):
+def read_columns(path, columns, filled=None):
     """Reads columns of a CSV file, by name or by number.
 
     Args:
         path: String or path.
         columns: Tuple of strings. Either all of them are names of the header,
             or all are numbers, counted from 0, and the file has no header.
+        filled: String, one of them, in which no row may be empty. Defaults to
+            `None`.
 
     Returns:
         Tuple of lists of strings, one for each column.
 
     Raises:
         ValueError: If the file cannot be read, is empty, lacks a column, or a
-            row is too short.
+            row is too short or empty in the column `filled`.
     """
     rows = read_rows(path)
     numbered = [column.isdecimal() for column in columns]
@@ -171,6 +173,11 @@ def read_columns(path, columns):
             raise ValueError(
                 f"{path}, line {line}: expected at least {max(places) + 1} "
                 f"columns. Received: row={row}"
+            )
+        if filled and not row[places[columns.index(filled)]].strip():
+            raise ValueError(
+                f"{path}, line {line}: expected something in the column "
+                f"{filled!r}. Received: row={row}"
             )
     return tuple([row[place] for _, row in rows] for place in places)
 

@@ -1,6 +1,7 @@
 """Callbacks that write down what each epoch gave, as it comes."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -32,7 +33,8 @@ class EpochRecord(keras.callbacks.Callback):
     """Tests the model after each epoch and appends the logs to a file.
 
     The file holds one JSON object a line. Besides, the weights of the epoch
-    with the best accuracy on the validation data are kept. A process that is
+    with the best accuracy on the validation data, by `validation_rank`, are
+    kept. A process that is
     killed and resumed goes on with both: an epoch that is run again is
     recorded again, and its last line counts.
 
@@ -54,8 +56,8 @@ class EpochRecord(keras.callbacks.Callback):
         self.test_data = test_data
         self.batch_size = batch_size
         self._best = max(
-            (line["val_accuracy"] for line in read_history(history_path)),
-            default=-1.0,
+            map(validation_rank, read_history(history_path)),
+            default=(-1.0, 0.0),
         )
 
     def on_train_begin(self, logs=None):
@@ -72,8 +74,8 @@ class EpochRecord(keras.callbacks.Callback):
         )
         logs.update({f"test_{name}": value for name, value in tested.items()})
         # The weights first: a kill between the two only repeats the writing.
-        if logs["val_accuracy"] > self._best:
-            self._best = logs["val_accuracy"]
+        if validation_rank(logs) > self._best:
+            self._best = validation_rank(logs)
             self.model.save_weights(self.weights_path)
         values = {name: float(value) for name, value in logs.items()}
         with open(self.history_path, "a", encoding="utf-8") as file:
@@ -112,6 +114,20 @@ def read_history(path):
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 
+def validation_rank(line):
+    """By what the best epoch is chosen, the greatest rank.
+
+    Args:
+        line: Dictionary of an epoch's logs.
+
+    Returns:
+        Tuple of the accuracy on the validation data, which is the same in
+        several epochs where there are few, and the loss on it, negative.
+    """
+    loss = float(line["val_loss"])
+    return float(line["val_accuracy"]), -math.inf if math.isnan(loss) else -loss
+
+
 def summarize(history):
     """Picks from a history what a table of results shows.
 
@@ -119,12 +135,12 @@ def summarize(history):
         history: List of dictionaries, from `read_history`.
 
     Returns:
-        Dictionary with `chosen_epoch` (counted from 1, the first with the best
-        accuracy on the validation data), `chosen`, `last` and `best` (test
+        Dictionary with `chosen_epoch` (counted from 1, the first of those of
+        the best `validation_rank`), `chosen`, `last` and `best` (test
         accuracies of the chosen, the last and the best epoch) and `seconds`
         (median time an epoch trained).
     """
-    chosen = max(history, key=lambda line: line["val_accuracy"])
+    chosen = max(history, key=validation_rank)
     seconds = sorted(line["seconds"] for line in history)
     return {
         "chosen_epoch": chosen["epoch"] + 1,

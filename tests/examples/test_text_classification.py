@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ def test_from_a_csv_to_served_answers(run_python, arguments, tmp_path):
         assert ("connections_moved" in lines[1]) == (kind == "sparse")
         assert re.search(rf"^{kind} lstm +[\d,]+ ", done.stdout, re.M)
     saved_model = tmp_path / "saved_model"
-    assert f"serve.py {saved_model}" in done.stdout
+    serve = f"{sys.executable} examples/serve.py {saved_model}"
+    assert done.stdout.endswith(f"\nServe it: {serve}\n")
     assert done.stdout.count("(is good)") == 1
     assert done.stdout.count("(is bad)") == 1
 
@@ -224,8 +226,12 @@ def test_mirrored_strategy(run_python, arguments, tmp_path):
         (["--dataset=imbd"], "Received: dataset='imbd'"),
         (["--train_csv="], "Received: train_csv=''"),
         (
-            ["--dataset=imdb", "--data_dir=nowhere"],
+            ["--dataset=imdb", "--train_csv=", "--data_dir=nowhere"],
             "no such folder. Received: data_dir='nowhere'",
+        ),
+        (
+            ["--dataset=docstrings", "--train_csv=a.csv"],
+            "Received: dataset='docstrings', train_csv='a.csv'",
         ),
     ],
 )

@@ -172,6 +172,22 @@ def test_ag_news_without_classes_names_their_file(tmp_path, content):
         ),
         ({"dataset": "yelp"}, "'yelp' .*Received: train_csv=None"),
         (
+            {"dataset": "docstrings", "data_dir": "a"},
+            "no `data_dir`: .*of imdb, ag_news. .*'docstrings', data_dir='a'$",
+        ),
+        (
+            {"dataset": "csv", "train_csv": "a.csv", "data_dir": "a"},
+            "'csv' reads no `data_dir`: .*dataset='csv', data_dir='a'$",
+        ),
+        (
+            {"dataset": "docstrings", "train_csv": "a.csv"},
+            "no `train_csv`: .*one of csv, .*train_csv='a.csv'$",
+        ),
+        (
+            {"dataset": "imdb", "data_dir": "a", "test_csv": "b.csv"},
+            "'imdb' reads no `test_csv`: .*test_csv='b.csv'$",
+        ),
+        (
             {"dataset": "csv", "train_csv": "nowhere.csv"},
             "readable file .*Received: path='nowhere.csv'",
         ),
@@ -278,6 +294,11 @@ def test_csv_split_depends_on_the_seed_alone(tmp_path):
             "text,label\nx,1\ny\n",
             {},
             r"a\.csv, line 3: .*Received: row=\['y'\]",
+        ),
+        (
+            "text,label\nx,1\ny, \nz,2\n",
+            {},
+            r"a\.csv, line 3: .*column 'label'. Received: row=\['y', ' '\]",
         ),
         (
             "text,label\nx,1\ny,1\n",
