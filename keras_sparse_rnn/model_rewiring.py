@@ -3,11 +3,14 @@
 import collections
 import dataclasses
 
+import keras
+
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
+from keras_sparse_rnn.tracing import is_tracing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,8 @@ def rewire(
 ):
     """Rewires a model once: drops connections and grows as many.
 
-    For hand-written training loops; in `fit`, `SETCallback` does this. Weights
+    For hand-written training loops, outside of `tf.function`; in `fit`,
+    `SETCallback` does this. Weights
     that are not trainable are left alone. If anything is wrong, nothing is
     changed.
 
@@ -63,7 +67,8 @@ def rewire(
         A `ModelRewiring`.
 
     Raises:
-        ValueError: If the model is not built or has no sparse layer, there is
+        ValueError: If it is called inside of a `tf.function`, the model is not
+            built or has no sparse layer, there is
             no optimizer or one that is not supported, an argument is out of
             range, a weight is NaN, or the gates of a mask differ though
             `granularity="unit"`.
@@ -79,6 +84,12 @@ def rewire(
             train_step(x, y)
     ```
     """
+    if keras.backend.backend() == "tensorflow" and is_tracing():
+        raise ValueError(
+            "Rewiring computes with NumPy, on what the weights are now: call "
+            "it outside of `tf.function`, between two training steps. "
+            f"Received: model={model.name!r}, inside of a `tf.function`"
+        )
     rule = rules.get(rule)
     check_rewire_rate(rewire_rate)
     check_new_slots(new_slots)

@@ -192,6 +192,12 @@ def test_a_model_without_a_sparse_layer():
     assert str(error.value).endswith("Received: model='dense_one'")
 
 
+def test_inside_of_a_tf_function(trained):
+    rewire = tf.function(lambda: ksr.rewire(*trained, 0.3).connections_moved)
+    with pytest.raises(ValueError, match=r"outside of `tf\.function`"):
+        rewire()
+
+
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_a_weight_that_is_no_number_is_named_and_nothing_changes(
     trained, index

@@ -245,7 +245,8 @@ class RewiringCallback(keras.callbacks.Callback):
                 "No connection will be rewired: the first time would be at "
                 "the beginning of %s %d, counted from 0, and rewiring ends "
                 "before %s %d. Train for longer, or pass `start=` or "
-                "`every_steps=`.",
+                "`every_steps=`, or to a `fit` that goes on with training "
+                "`initial_epoch=`.",
                 unit,
                 first,
                 unit,

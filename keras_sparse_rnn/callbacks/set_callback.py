@@ -19,8 +19,8 @@ class SETCallback(RewiringCallback):
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
-        **kwargs: `rule`, `every_steps`, `start`, `end`, `layers`, `new_slots`
-            and `log_dir` as in `RewiringCallback`.
+        rule, every_steps, start, end, layers, new_slots, log_dir: As in
+            `RewiringCallback`.
 
     Raises:
         ValueError: As `RewiringCallback`.
@@ -35,3 +35,26 @@ class SETCallback(RewiringCallback):
         - Liu et al., Neural Computing and Applications 33:9625–9636, 2021
         - Mocanu et al., Nature Communications 9:2383, 2018
     """
+
+    # Of its own so that Python's errors on arguments name this class.
+    def __init__(
+        self,
+        rewire_rate,
+        rule="st_rnn",
+        every_steps=None,
+        start=None,
+        end=None,
+        layers=None,
+        new_slots="fresh",
+        log_dir=None,
+    ):
+        super().__init__(
+            rewire_rate,
+            rule,
+            every_steps,
+            start,
+            end,
+            layers,
+            new_slots,
+            log_dir,
+        )

@@ -84,18 +84,32 @@ def settings_against_native(layer):
     if cell is not layer and not vars(type(cell)).get("has_kernels"):
         return f"there are no kernels for {type(cell).__name__}"
     if kernel_kind(layer) is None:
-        names = [
-            keras.activations.serialize(getattr(cell, name))
-            for name in ("activation", "recurrent_activation")
-            if hasattr(cell, name)
-        ]
-        return f"there are no kernels for the activations {names}"
+        return _activations_without_kernels(cell)
     dtypes = {cell.compute_dtype, cell.variable_dtype, layer.compute_dtype}
     if dtypes != {"float32"}:
         return f"its kernels are of float32, not {layer.dtype_policy.name}"
     if getattr(layer, "use_cudnn", "auto") is True:
         return "`use_cudnn=True` asks for cuDNN"
     return None
+
+
+def _activations_without_kernels(cell):
+    supported = {
+        "activation": (keras.activations.tanh,),
+        "recurrent_activation": (keras.activations.sigmoid,),
+    }
+    which = "activation='tanh' with recurrent_activation='sigmoid'"
+    if isinstance(cell, keras.layers.SimpleRNNCell):
+        supported = {
+            "activation": (keras.activations.tanh, keras.activations.relu)
+        }
+        which = "activation='tanh' or 'relu'"
+    others = [
+        f"{name}={getattr(each, '__name__', type(each).__name__)!r}"
+        for name, functions in supported.items()
+        if (each := getattr(cell, name)) not in functions
+    ]
+    return f"there are kernels for {which}, but not for {' and '.join(others)}"
 
 
 def machine_against_native():

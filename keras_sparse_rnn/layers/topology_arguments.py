@@ -181,8 +181,9 @@ class TopologyArguments:
                 try:
                     drawn = topologies.with_diagonal(drawn, rng)
                 except ValueError as error:
+                    place = ", in each gate" * (len(groups) > 1)
                     raise ValueError(
-                        f"{owner}, weight '{name}': {error}"
+                        f"{owner}, weight '{name}'{place}: {error}"
                     ) from None
             group.view(mask)[:] = drawn[:, None, :]
         return mask

@@ -121,6 +121,17 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
     )
 
 
+def _described(array):
+    """An array in an error: it may have as many entries as there are weights.
+
+    The extremes tell which are out of range, and whether there is a NaN.
+    """
+    text = f"dtype={array.dtype}, shape={array.shape}"
+    if array.size and np.issubdtype(array.dtype, np.number):
+        text += f", min={array.min()}, max={array.max()}"
+    return text
+
+
 def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     """Places in the packed matrix: dropped, emptied, grown; and new values."""
     if not group.is_tied_in(mask):
@@ -137,7 +148,8 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     invalid = np.isnan(weights).any(axis=1)
     if invalid.any():
         raise ValueError(
-            "The weights of all connections must be numbers. "
+            "The weights of all connections must be numbers: training has "
+            "diverged, or the data hold NaN. "
             f"Received: weights=NaN in {np.count_nonzero(invalid)} of "
             f"{len(active)} connections"
         )
@@ -151,6 +163,12 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
         movable = active // outputs != active % outputs % len(mask)
         active, weights = active[movable], weights[movable]
     chosen = np.asarray(rule.drop(weights, rate))
+    if chosen.dtype == bool:
+        raise ValueError(
+            "A drop rule must return integer indices of connections: use "
+            "`np.flatnonzero` for those of a boolean array. Received: "
+            f"{_described(chosen)} from drop={rule.drop}"
+        )
     if chosen.size and (
         not np.issubdtype(chosen.dtype, np.integer)
         or chosen.min() < 0
@@ -158,7 +176,7 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     ):
         raise ValueError(
             "A drop rule must return integer indices of connections, from 0 "
-            f"to {len(weights) - 1} here. Received: {chosen!r} "
+            f"to {len(weights) - 1} here. Received: {_described(chosen)} "
             f"from drop={rule.drop}"
         )
     chosen = chosen.astype(np.int64)
@@ -193,7 +211,7 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
     if not np.isfinite(values).all():
         raise ValueError(
             "`new_values` must return finite numbers. Received: "
-            f"{values!r} from new_values={rule.new_values}"
+            f"{_described(values)} from new_values={rule.new_values}"
         )
     emptied = dropped[~taken[dropped]]
     return (

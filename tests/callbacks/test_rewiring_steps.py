@@ -269,6 +269,7 @@ def test_a_fit_too_short_to_rewire_logs_a_note(
     assert [n.getMessage()[:27] for n in notes] == (
         ["No connection will be rewir"] if noted else []
     )
+    assert all("`initial_epoch=`" in note.getMessage() for note in notes)
     [weight] = ksr.sparse_weights(model)
     assert (weight.rewirings == 0) is noted
     assert not [w for w in recwarn if "rewired" in str(w.message)]

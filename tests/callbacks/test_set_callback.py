@@ -1,3 +1,4 @@
+import inspect
 import json
 import math
 
@@ -15,6 +16,14 @@ def to_nearest(number):
 
 def cosine(epoch, epochs):
     return (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def test_errors_on_arguments_name_the_callback():
+    with pytest.raises(TypeError, match=r"^SETCallback\.__init__\(\) "):
+        ksr.SETCallback(drop_fraction=0.4)
+    assert inspect.signature(ksr.SETCallback) == inspect.signature(
+        ksr.RewiringCallback
+    )
 
 
 def group_views(model, masks, values):

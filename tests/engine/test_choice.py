@@ -53,10 +53,14 @@ KINDS = {
 }
 # Why a layer of the right size is masked.
 AGAINST = {
-    "activation": ({"activation": "relu"}, r"activations \['relu', 'sigmoid'"),
+    "activation": (
+        {"activation": "relu"},
+        "kernels for activation='tanh' with recurrent_activation='sigmoid', "
+        "but not for activation='relu'",
+    ),
     "gates": (
         {"recurrent_activation": "hard_sigmoid"},
-        r"activations \['tanh', 'hard_sigmoid'",
+        "but not for recurrent_activation='hard_sigmoid'",
     ),
     "mixed float16": ({"dtype": "mixed_float16"}, "float32, not mixed_float16"),
     "mixed bfloat16": (
@@ -94,6 +98,29 @@ def built(engine="auto", units=128, sparsity=0.9, cls=ksr.SparseLSTM, **kwargs):
 def test_the_kernels_of_a_cell(cls, arguments, expected):
     layer = cls(2, sparsity=0.5, **arguments)
     assert choice.cell_kind(layer.cell) is expected
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments", "reason"),
+    [
+        (
+            ksr.SparseSimpleRNN,
+            {"activation": own_activation},
+            "there are kernels for activation='tanh' or 'relu', but not for "
+            "activation='own_activation'",
+        ),
+        (
+            ksr.SparseGRU,
+            {"activation": None, "recurrent_activation": "tanh"},
+            "there are kernels for activation='tanh' with "
+            "recurrent_activation='sigmoid', but not for activation='linear' "
+            "and recurrent_activation='tanh'",
+        ),
+    ],
+)
+def test_activations_without_kernels_are_named(cls, arguments, reason):
+    layer = cls(2, sparsity=0.5, **arguments)
+    assert choice.settings_against_native(layer) == reason
 
 
 @needs_kernels

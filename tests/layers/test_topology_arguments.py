@@ -410,7 +410,8 @@ def test_a_diagonal_that_does_not_fit_is_refused_by_name():
     layer = ksr.SparseGRU(6, sparsity=0.9, keep_diagonal=True, name="mine")
     with pytest.raises(
         ValueError,
-        match=r"'mine', weight 'recurrent_kernel'.*Received: connections=4",
+        match=r"'mine', weight 'recurrent_kernel', in each gate: .*, 6 here\."
+        r" Received: connections=4$",
     ):
         layer.build((None, None, 5))
 
@@ -421,7 +422,7 @@ def test_diagonals_of_all_gates_that_do_not_fit_are_refused_by_name():
     )
     with pytest.raises(
         ValueError,
-        match=r"'mine', weight 'recurrent_kernel'.*24 here in 4 gates.*"
+        match=r"'mine', weight 'recurrent_kernel': .*24 here in 4 gates.*"
         r"Received: connections=14$",
     ):
         layer.build((None, None, 5))

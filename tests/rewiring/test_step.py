@@ -286,7 +286,8 @@ def test_a_weight_that_is_no_number_is_an_error(keep_diagonal):
     case.weight[0, 0] = np.nan
     before = case.weight.copy()
     with pytest.raises(
-        ValueError, match=r"Received: weights=NaN in 1 of 8 connections$"
+        ValueError,
+        match=r"diverged, .*Received: weights=NaN in 1 of 8 connections$",
     ):
         case.rewire(0.3, keep_diagonal=keep_diagonal)
     np.testing.assert_array_equal(case.weight, before)
@@ -368,3 +369,36 @@ def test_what_a_users_function_must_not_return(name, function):
     rule = RewiringRule(**{name: function})
     with pytest.raises(ValueError, match=rf"Received: .* from {name}="):
         case.rewire(0.5, rule)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "received"),
+    [
+        (
+            "drop",
+            lambda weights, rate: np.abs(weights[:, 0]) < 1,
+            r"`np\.flatnonzero` .*Received: dtype=bool, shape=\(2000,\) from",
+        ),
+        (
+            "drop",
+            lambda weights, rate: np.arange(len(weights)) + 1,
+            r"dtype=int64, shape=\(2000,\), min=1, max=2000 from",
+        ),
+        (
+            "drop",
+            lambda weights, rate: np.array(["a"] * len(weights)),
+            r"dtype=<U1, shape=\(2000,\) from",
+        ),
+        (
+            "new_values",
+            lambda shape, rng: np.full(shape, np.nan),
+            r"dtype=float64, shape=\(1000, 1\), min=nan, max=nan from",
+        ),
+    ],
+)
+def test_large_arrays_are_described_in_errors(name, function, received):
+    case = make(100, 40, 1, "gate", 0.5, seed=0)
+    rule = RewiringRule(**{name: function})
+    with pytest.raises(ValueError, match=received) as raised:
+        case.rewire(0.5, rule)
+    assert len(str(raised.value)) < 400
