@@ -58,7 +58,8 @@ def run(seed, epsilon, *arguments):
         return
     command = [
         *(sys.executable, str(ROOT / "examples" / "text_classification.py")),
-        *(f"--dataset={FLAGS.dataset}", f"--data_dir={FLAGS.data_dir}"),
+        f"--dataset={FLAGS.dataset}",
+        *([f"--data_dir={FLAGS.data_dir}"] if FLAGS.data_dir else []),
         *(f"--epochs={FLAGS.epochs}", f"--engine={FLAGS.engine}"),
         *(f"--seed={seed}", f"--epsilon={epsilon}", *arguments),
         f"--output_dir={folder(epsilon, seed)}",
