@@ -40,9 +40,8 @@ def rewire(
     """Rewires a model once: drops connections and grows as many.
 
     For hand-written training loops, outside of `tf.function`; in `fit`,
-    `SETCallback` does this. Weights
-    that are not trainable are left alone. If anything is wrong, nothing is
-    changed.
+    `SETCallback` does this. Weights that are not trainable are left alone. If
+    anything is wrong, nothing is changed.
 
     Args:
         model: Built Keras model, or layer.
@@ -68,10 +67,9 @@ def rewire(
 
     Raises:
         ValueError: If it is called inside of a `tf.function`, the model is not
-            built or has no sparse layer, there is
-            no optimizer or one that is not supported, an argument is out of
-            range, a weight is NaN, or the gates of a mask differ though
-            `granularity="unit"`.
+            built or has no sparse layer, there is no optimizer or one that is
+            not supported, an argument is out of range, a weight is NaN, or the
+            gates of a mask differ though `granularity="unit"`.
 
     Example:
 

@@ -6,6 +6,9 @@ from keras_sparse_rnn.analysis.degrees import degrees
 from keras_sparse_rnn.analysis.degrees import density_image
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
+# Characters that fit along an axis.
+LONGEST_NAME = 27
+
 
 def plot_masks(layer):
     """Draws the connectivity of each gate, and the degree distributions.
@@ -59,7 +62,7 @@ def plot_masks(layer):
             _draw_mask(axis, group.view(mask)[:, 0, :], group.name)
         for axis in row[len(weight.groups) : images]:
             axis.set_axis_off()
-        row[0].set_ylabel(f"{_label(weight)}\ninput")
+        row[0].set_ylabel(f"{_label(weight)}\ninput", fontsize="small")
         leaving, reaching = degrees(mask)
         several = len(weight.layer.gates) > 1
         _draw_degrees(
@@ -92,6 +95,7 @@ def _draw_mask(axis, mask, gate):
     name = "" if gate == "all" else f"gate {gate}, "
     axis.set_title(f"{name}{mask.mean():.2%}", fontsize="medium")
     axis.set_xlabel("output")
+    _tick_whole_numbers(axis)
 
 
 def _draw_degrees(axis, counts, label, counted):
@@ -99,9 +103,17 @@ def _draw_degrees(axis, counts, label, counted):
     width = max(1, -(-(high - low + 1) // 40))
     edges = np.arange(low, high + width + 1, width) - 0.5
     axis.hist(counts, bins=edges, color="0.4")
+    # Nothing has fewer than no connections.
+    axis.set_xlim(left=max(edges[0] - width, -0.5))
+    _tick_whole_numbers(axis)
     axis.set_xlabel(label)
     axis.set_title(f"mean {counts.mean():.1f}", fontsize="medium")
     axis.set_ylabel(f"number of {counted}")
+
+
+def _tick_whole_numbers(axis):
+    for each in (axis.xaxis, axis.yaxis):
+        each.get_major_locator().set_params(integer=True)
 
 
 def _label(weight):
@@ -112,4 +124,13 @@ def _label(weight):
     """
     *layers, name = weight.path.split("/")
     is_cell = hasattr(weight.layer, "state_size")
-    return f"{'/'.join(layers[-2 if is_cell else -1 :])}\n{name}"
+    names = [*layers[-2 if is_cell else -1 :], name]
+    return "\n".join(_shortened(each) for each in names)
+
+
+def _shortened(name):
+    """A name that is no longer than an axis is high, its ends kept."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    half = (LONGEST_NAME - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"

@@ -17,7 +17,7 @@ def built(layer, features=5):
 
 def labels(figure, columns):
     return [
-        "/".join(axis.get_ylabel().splitlines()[:2])
+        "/".join(axis.get_ylabel().splitlines()[:-1])
         for axis in figure.axes[::columns]
     ]
 
@@ -159,3 +159,18 @@ def test_without_matplotlib_everything_else_runs():
         "`log_dir` needs TensorBoard: "
         "`pip install keras_sparse_rnn[tensorboard]`.",
     ]
+
+
+def test_axes_count_in_whole_numbers_from_0_on():
+    figure = ksr.plot_masks(built(ksr.SparseDense(2, sparsity=0.5), 3))
+    figure.canvas.draw()
+    for axis in figure.axes:
+        for ticks in (axis.get_xticks(), axis.get_yticks()):
+            assert np.array_equal(ticks, np.round(ticks))
+    assert all(axis.get_xlim()[0] >= -0.5 for axis in figure.axes)
+
+
+def test_a_long_name_is_shortened_in_the_middle():
+    layer = built(ksr.SparseDense(3, sparsity=0.5, name="a" * 30 + "b" * 30))
+    [label] = labels(ksr.plot_masks(layer), 3)
+    assert label == "a" * 13 + "…" + "b" * 13 + "/kernel"
