@@ -32,6 +32,12 @@ flags.DEFINE_integer(
     "may differ by some percent, by where their memory lies.",
     lower_bound=1,
 )
+flags.DEFINE_list(
+    "layers",
+    ["SparseLSTM", "SparseGRU", "SparseEmbedding"],
+    "What is compared with its namesake.",
+)
+flags.DEFINE_list("xla", ["no", "yes"], "Without XLA, with it, or both.")
 flags.DEFINE_integer("steps", 4, "Training steps in a block.", lower_bound=1)
 flags.DEFINE_integer("units", 256, "Units, and width of the embedding.")
 flags.DEFINE_integer("vocabulary_size", 20_000, "Rows of the embedding.")
@@ -122,7 +128,9 @@ def pairs_of_new_models(layers, jit_compile, sparse_first):
 def main(_):
     rng = np.random.default_rng(0)
     results, rows = [], []
-    for jit_compile, name in itertools.product((False, True), CASES):
+    cases = [name for name in CASES if name.split()[0] in FLAGS.layers]
+    compiled = [each == "yes" for each in FLAGS.xla]
+    for jit_compile, name in itertools.product(compiled, cases):
         times = np.concatenate(
             [
                 pairs_of_new_models(CASES[name], jit_compile, made % 2)
