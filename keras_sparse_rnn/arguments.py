@@ -64,9 +64,9 @@ def check_above_0(name, value):
         )
 
 
-def check_sparsity(sparsity):
+def check_sparsity(sparsity, name="sparsity"):
     """Raises `ValueError` unless the sparsity is a number in `[0, 1)`."""
     if not (is_number(sparsity) and 0 <= sparsity < 1):
         raise ValueError(
-            f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}"
+            f"`{name}` must be in [0, 1). Received: {name}={sparsity!r}"
         )

@@ -200,7 +200,7 @@ def test_nan_at_a_rewiring_changes_nothing():
         ("rewire_rate", {"rewire_rate": True}),
         ("rewire_rate", {"rewire_rate": "0.4"}),
         ("rewire_rate", {"rewire_rate": None}),
-        ("rule", {"rule": "rigl"}),
+        ("rule", {"rule": "no_such_rule"}),
         ("rule", {"rule": None}),
         ("rule", {"rule": ["set"]}),
         ("every_steps", {"every_steps": 0}),

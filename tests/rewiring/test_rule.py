@@ -30,7 +30,9 @@ def test_a_rule_is_passed_through():
     assert rewiring.get(rule) is rule
 
 
-@pytest.mark.parametrize("rule", ["rigl", None, 3, ["set"], rewiring.cosine])
+@pytest.mark.parametrize(
+    "rule", ["no_such_rule", None, 3, ["set"], rewiring.cosine]
+)
 def test_unknown_rules(rule):
     with pytest.raises(ValueError, match="Received: rule=") as error:
         rewiring.get(rule)

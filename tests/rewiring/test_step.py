@@ -258,7 +258,7 @@ def test_rate_out_of_range(rate):
         case.rewire(rate)
 
 
-@pytest.mark.parametrize("rule", ["rigl", None, 0.5, ["set"]])
+@pytest.mark.parametrize("rule", ["no_such_rule", None, 0.5, ["set"]])
 def test_what_is_no_rule(rule):
     case = make(3, 3, 1, "gate", 0.5, seed=0)
     received = re.escape(f"Received: rule={rule!r}")
