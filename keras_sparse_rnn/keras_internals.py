@@ -156,6 +156,12 @@ def micro_steps_per_update(optimizer):
     return inner_optimizers(optimizer)[0].gradient_accumulation_steps or 1
 
 
+def has_just_updated(optimizer):
+    """Whether no gradients are accumulated, but not applied, at present."""
+    step = int(micro_step(optimizer).numpy())
+    return step % micro_steps_per_update(optimizer) == 0
+
+
 def slot_variables(optimizer, variable):
     """The optimizer's slots of a variable, by attribute name.
 

@@ -69,10 +69,7 @@ def momentum_of(weight):
 
 
 def signs_of(weight):
-    """The signs of a weight's connections, those that have none yet drawn.
-
-    The sign of a connection is its weight's. Where that is 0, and after
-    loading weights without signs, it is drawn.
+    """The signs of a weight's connections, those that have none yet added.
 
     Args:
         weight: `SparseWeight` whose layer carries `"signs"`.
@@ -80,12 +77,40 @@ def signs_of(weight):
     Returns:
         `int8` array of the weight's shape, 0 where there is no connection.
     """
-    signs = getattr(weight.layer, f"{weight.name}_signs").numpy().copy()
+    signs = _signs(weight).numpy().copy()
+    # Its own generator would tell the rewiring that follows what it drew.
+    return _completed(weight, signs, np.random.default_rng(weight.rewirings))
+
+
+def assign_signs(weight, signs, rng):
+    """Sets the signs of a weight's connections, new ones drawn.
+
+    Args:
+        weight: `SparseWeight` whose layer carries `"signs"`.
+        signs: `int8` array of the weight's shape, 0 for signs to be drawn.
+        rng: `numpy.random.Generator`.
+    """
+    _signs(weight).assign(_completed(weight, signs, rng))
+
+
+def start_signs(weight):
+    """Sets the signs that are missing: the weights', or random ones."""
+    _signs(weight).assign(signs_of(weight))
+
+
+def _signs(weight):
+    return getattr(weight.layer, f"{weight.name}_signs")
+
+
+def _completed(weight, signs, rng):
+    """Signs of all connections: their weight's where they have none.
+
+    Where that weight is 0, as a new one is, the sign is drawn.
+    """
     mask = weight.mask.numpy()
-    value = weight.value.numpy()
-    signs[~mask] = 0
-    new = mask & (signs == 0)
-    drawn = weight.random_generator().integers(0, 2, np.count_nonzero(new))
-    own = np.sign(value[new]).astype(np.int8)
-    signs[new] = np.where(own == 0, 2 * drawn - 1, own)
+    signs = np.where(mask, signs, 0).astype(np.int8)
+    missing = mask & (signs == 0)
+    own = np.sign(weight.value.numpy()[missing]).astype(np.int8)
+    drawn = 2 * rng.integers(0, 2, len(own), np.int8) - 1
+    signs[missing] = np.where(own == 0, drawn, own)
     return signs

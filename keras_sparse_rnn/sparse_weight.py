@@ -204,11 +204,7 @@ class SparseWeight:
             threshold: Float, the threshold of the next rewiring, or 0.
                 Defaults to `0.0`.
         """
-        changed = rewiring.changed
-        if len(changed):
-            assign_at(self.value, changed, rewiring.changed_weights)
-            assign_at(self.mask, changed, rewiring.changed_mask)
-            self._note_active(rewiring.grown)
+        self.assign_change(rewiring)
         record = self._record().copy()
         record[_REWIRINGS] += 1
         record[_LAST_STEP] = step
@@ -218,6 +214,18 @@ class SparseWeight:
         self._variable("rewiring_levels").assign(
             np.array([rewire_rate, threshold], np.float32)
         )
+
+    def assign_change(self, rewiring):
+        """Takes over places that end or begin, and notes no rewiring.
+
+        Args:
+            rewiring: `keras_sparse_rnn.rewiring.Rewiring`.
+        """
+        changed = rewiring.changed
+        if len(changed):
+            assign_at(self.value, changed, rewiring.changed_weights)
+            assign_at(self.mask, changed, rewiring.changed_mask)
+            self._note_active(rewiring.grown)
 
     def note_epoch_over(self):
         """Notes that the epoch that began with the last rewiring is over.

@@ -183,13 +183,18 @@ class SparseLayer(TakesDenseWeights):
         """`"sparse"` or `"dense"`: the gradient that optimizers see."""
         return self._topology_arguments.clipping
 
+    @property
+    def rewiring_state(self):
+        """Tuple of strings: what is carried along for a rewiring method."""
+        return self._topology_arguments.rewiring_state
+
     def carry(self, kind):
         """Adds what a rewiring method carries along, unless it is there.
 
         Args:
             kind: String, one of the kinds of `rewiring_state`.
         """
-        kinds = self._topology_arguments.rewiring_state
+        kinds = self.rewiring_state
         if kind not in kinds:
             add_rewiring_state(self, kind)
             self._topology_arguments = dataclasses.replace(

@@ -20,6 +20,7 @@ from keras_sparse_rnn.rewiring.new_values import zero_values
 from keras_sparse_rnn.rewiring.pruning import pooled_pruned_counts
 from keras_sparse_rnn.rewiring.pruning import prune
 from keras_sparse_rnn.rewiring.pruning import pruned_counts
+from keras_sparse_rnn.rewiring.random_walk import RandomWalk
 from keras_sparse_rnn.rewiring.redistribution import by_momentum
 from keras_sparse_rnn.rewiring.redistribution import by_size
 from keras_sparse_rnn.rewiring.redistribution import by_survivors
@@ -62,6 +63,7 @@ __all__ = [
     "NormalValues",
     "OneShotSparsity",
     "RampSparsity",
+    "RandomWalk",
     "Rewiring",
     "RewiringRule",
     "adapted_threshold",

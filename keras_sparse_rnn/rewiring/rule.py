@@ -13,6 +13,7 @@ from keras_sparse_rnn.rewiring.grow import random_growth
 from keras_sparse_rnn.rewiring.grow import random_growth_elsewhere
 from keras_sparse_rnn.rewiring.new_values import NormalValues
 from keras_sparse_rnn.rewiring.new_values import zero_values
+from keras_sparse_rnn.rewiring.random_walk import RandomWalk
 from keras_sparse_rnn.rewiring.redistribution import by_momentum
 from keras_sparse_rnn.rewiring.redistribution import by_survivors
 from keras_sparse_rnn.rewiring.schedules import constant
@@ -24,7 +25,7 @@ from keras_sparse_rnn.rewiring.sources import check_asked
 
 @dataclasses.dataclass(frozen=True)
 class RewiringRule:
-    """What a rewiring does, as five functions.
+    """What a rewiring does, as a handful of functions.
 
     A function that looks at more than its arguments by place asks for it by
     the name of a keyword-only parameter without a default. A drop rule may ask
@@ -51,6 +52,11 @@ class RewiringRule:
             numbers of any scale; its arguments are integer arrays with one
             entry for each group, counted in weights. `None` lets each group
             grow as many connections as it dropped. Defaults to `None`.
+        walk: Function `walk(weights, rng)` that returns what the weights of
+            all connections become before any is dropped, both arrays of shape
+            `(connections,)`, or `None`. It may ask for `signs`, an integer
+            array of the same shape; `learning_rate`, the optimizer's; `steps`,
+            how many it made since the last rewiring. Defaults to `None`.
 
     Raises:
         ValueError: If one of them is no function, or asks for what it cannot
@@ -75,11 +81,12 @@ class RewiringRule:
     new_values: Callable = zero_values
     schedule: Callable = cosine
     redistribute: Callable | None = None
+    walk: Callable | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             function = getattr(self, field.name)
-            if function is None and field.name == "redistribute":
+            if function is None and field.default is None:
                 continue
             if not callable(function):
                 raise ValueError(
@@ -94,7 +101,7 @@ class RewiringRule:
 
         Names among `"threshold"`, `"signs"`, `"gradient"` and `"momentum"`.
         """
-        functions = (self.drop, self.grow, self.redistribute)
+        functions = (self.drop, self.grow, self.redistribute, self.walk)
         return SOURCES & frozenset().union(*map(asked_by, functions))
 
 
@@ -174,11 +181,22 @@ def dsr_rule():
     )
 
 
-def deep_r_rule():
+def deep_r_rule(l1=1e-5, temperature=1e-10):
     """DeepR: what changed its sign goes, as many come at random places.
 
-    Each group keeps its count. The variant of a budget for the whole network
+    Before that all weights take a `RandomWalk`. Each group keeps its count. The variant of a budget for the whole network
     is `dataclasses.replace(deep_r_rule(), redistribute=by_size)`.
+
+    Args:
+        l1: Float of at least 0, the decay of the walk. Defaults to `1e-5`.
+        temperature: Float of at least 0, that of the walk. Defaults to
+            `1e-10`.
+
+    Returns:
+        A `RewiringRule`.
+
+    Raises:
+        ValueError: If an argument is no finite number of at least 0.
 
     Reference:
         - Bellec et al., Deep Rewiring: Training very sparse deep networks,
@@ -188,6 +206,7 @@ def deep_r_rule():
         drop=changed_sign,
         grow=random_growth_elsewhere,
         schedule=constant,
+        walk=RandomWalk(l1, temperature),
     )
 
 

@@ -18,6 +18,7 @@ MAY_ASK = {
     "new_values": frozenset(),
     "schedule": frozenset(),
     "redistribute": frozenset({"momentum"}),
+    "walk": frozenset({"signs", "learning_rate", "steps"}),
 }
 # What is not at hand in a rewiring: someone must supply it.
 SOURCES = frozenset({"threshold", "signs", "gradient", "momentum"})
