@@ -28,6 +28,8 @@ from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.version import __version__
+from keras_sparse_rnn.weight_matrix import WeightMatrix
+from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
     "EpochSeed",
@@ -44,6 +46,7 @@ __all__ = [
     "SparseSimpleRNNCell",
     "SparseWeight",
     "SparsityReport",
+    "WeightMatrix",
     "__version__",
     "load_dense_weights",
     "plot_masks",
@@ -54,6 +57,7 @@ __all__ = [
     "sparsity_report",
     "strip_sparsity",
     "topology",
+    "weight_matrices",
 ]
 
 if keras.backend.backend() not in ("tensorflow", "jax"):
