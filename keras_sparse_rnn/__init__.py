@@ -6,6 +6,7 @@ import keras
 
 from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
+from keras_sparse_rnn.analysis.cost_meter import CostMeter
 from keras_sparse_rnn.analysis.plots import plot_masks
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import RewiringCallback
@@ -32,6 +33,7 @@ from keras_sparse_rnn.weight_matrix import WeightMatrix
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
+    "CostMeter",
     "EpochSeed",
     "ModelRewiring",
     "RewiringCallback",
