@@ -8,6 +8,9 @@ from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
 from keras_sparse_rnn.analysis.cost_meter import CostMeter
 from keras_sparse_rnn.analysis.plots import plot_masks
+from keras_sparse_rnn.analysis.training_cost import TrainingCost
+from keras_sparse_rnn.analysis.training_cost import training_cost
+from keras_sparse_rnn.analysis.training_cost import training_cost_of_matrices
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -48,6 +51,7 @@ __all__ = [
     "SparseSimpleRNNCell",
     "SparseWeight",
     "SparsityReport",
+    "TrainingCost",
     "WeightMatrix",
     "__version__",
     "load_dense_weights",
@@ -59,6 +63,8 @@ __all__ = [
     "sparsity_report",
     "strip_sparsity",
     "topology",
+    "training_cost",
+    "training_cost_of_matrices",
     "weight_matrices",
 ]
 
