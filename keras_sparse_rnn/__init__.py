@@ -6,7 +6,11 @@ import keras
 
 from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
+from keras_sparse_rnn.analysis.cost_meter import CostMeter
 from keras_sparse_rnn.analysis.plots import plot_masks
+from keras_sparse_rnn.analysis.training_cost import TrainingCost
+from keras_sparse_rnn.analysis.training_cost import training_cost
+from keras_sparse_rnn.analysis.training_cost import training_cost_of_matrices
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -28,8 +32,11 @@ from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.version import __version__
+from keras_sparse_rnn.weight_matrix import WeightMatrix
+from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
+    "CostMeter",
     "EpochSeed",
     "ModelRewiring",
     "RewiringCallback",
@@ -44,6 +51,8 @@ __all__ = [
     "SparseSimpleRNNCell",
     "SparseWeight",
     "SparsityReport",
+    "TrainingCost",
+    "WeightMatrix",
     "__version__",
     "load_dense_weights",
     "plot_masks",
@@ -54,6 +63,9 @@ __all__ = [
     "sparsity_report",
     "strip_sparsity",
     "topology",
+    "training_cost",
+    "training_cost_of_matrices",
+    "weight_matrices",
 ]
 
 if keras.backend.backend() not in ("tensorflow", "jax"):
