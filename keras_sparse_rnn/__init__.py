@@ -8,6 +8,7 @@ from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
 from keras_sparse_rnn.analysis.plots import plot_masks
 from keras_sparse_rnn.callbacks import EpochSeed
+from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import SETCallback
 from keras_sparse_rnn.conversion import load_dense_weights
@@ -27,10 +28,15 @@ from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
+from keras_sparse_rnn.structured import add_iss_regularizer
+from keras_sparse_rnn.structured import alive_units
+from keras_sparse_rnn.structured import shrink
+from keras_sparse_rnn.structured import zero_small_weights
 from keras_sparse_rnn.version import __version__
 
 __all__ = [
     "EpochSeed",
+    "ISSCallback",
     "ModelRewiring",
     "RewiringCallback",
     "SETCallback",
@@ -45,15 +51,19 @@ __all__ = [
     "SparseWeight",
     "SparsityReport",
     "__version__",
+    "add_iss_regularizer",
+    "alive_units",
     "load_dense_weights",
     "plot_masks",
     "rewire",
     "rewiring",
+    "shrink",
     "sparse_weights",
     "sparsify",
     "sparsity_report",
     "strip_sparsity",
     "topology",
+    "zero_small_weights",
 ]
 
 if keras.backend.backend() not in ("tensorflow", "jax"):

@@ -1,7 +1,8 @@
 """Keras callbacks: when to rewire, and what makes a run repeatable."""
 
 from keras_sparse_rnn.callbacks.epoch_seed import EpochSeed
+from keras_sparse_rnn.callbacks.iss_callback import ISSCallback
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.callbacks.set_callback import SETCallback
 
-__all__ = ["EpochSeed", "RewiringCallback", "SETCallback"]
+__all__ = ["EpochSeed", "ISSCallback", "RewiringCallback", "SETCallback"]
