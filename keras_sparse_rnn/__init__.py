@@ -11,9 +11,15 @@ from keras_sparse_rnn.analysis.plots import plot_masks
 from keras_sparse_rnn.analysis.training_cost import TrainingCost
 from keras_sparse_rnn.analysis.training_cost import training_cost
 from keras_sparse_rnn.analysis.training_cost import training_cost_of_matrices
+from keras_sparse_rnn.callbacks import DeepRCallback
+from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
+from keras_sparse_rnn.callbacks import ISSCallback
+from keras_sparse_rnn.callbacks import MagnitudePruningCallback
 from keras_sparse_rnn.callbacks import RewiringCallback
+from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
+from keras_sparse_rnn.callbacks import SNFSCallback
 from keras_sparse_rnn.conversion import load_dense_weights
 from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
@@ -25,22 +31,34 @@ from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
-from keras_sparse_rnn.model_rewiring import ModelRewiring
+from keras_sparse_rnn.dense_gradients import DenseGradients
+from keras_sparse_rnn.joint_rewiring import ModelRewiring
 from keras_sparse_rnn.model_rewiring import rewire
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
+from keras_sparse_rnn.structured import add_iss_regularizer
+from keras_sparse_rnn.structured import alive_units
+from keras_sparse_rnn.structured import shrink
+from keras_sparse_rnn.structured import zero_small_weights
 from keras_sparse_rnn.version import __version__
 from keras_sparse_rnn.weight_matrix import WeightMatrix
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
     "CostMeter",
+    "DSRCallback",
+    "DeepRCallback",
+    "DenseGradients",
     "EpochSeed",
+    "ISSCallback",
+    "MagnitudePruningCallback",
     "ModelRewiring",
     "RewiringCallback",
+    "RigLCallback",
     "SETCallback",
+    "SNFSCallback",
     "SparseDense",
     "SparseEmbedding",
     "SparseGRU",
@@ -54,10 +72,13 @@ __all__ = [
     "TrainingCost",
     "WeightMatrix",
     "__version__",
+    "add_iss_regularizer",
+    "alive_units",
     "load_dense_weights",
     "plot_masks",
     "rewire",
     "rewiring",
+    "shrink",
     "sparse_weights",
     "sparsify",
     "sparsity_report",
@@ -66,6 +87,7 @@ __all__ = [
     "training_cost",
     "training_cost_of_matrices",
     "weight_matrices",
+    "zero_small_weights",
 ]
 
 if keras.backend.backend() not in ("tensorflow", "jax"):

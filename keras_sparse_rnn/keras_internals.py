@@ -8,9 +8,11 @@ layers keep their variable, and `engine.MaskedWeight`, `SparseWeight` and
 """
 
 import contextlib
+import dataclasses
 
 import keras
 from keras.src.backend.common import global_state
+from keras.src.models.functional import Functional
 
 
 def current_call():
@@ -69,6 +71,80 @@ def flatten_layers(layer):
 
     visit(layer)
     return list(found.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A call of an operation in the graph of a Functional model.
+
+    Args:
+        operation: Layer, or Keras operation that is no layer.
+        inputs: List of the symbolic tensors in its first argument.
+        others: List of the symbolic tensors in its other arguments.
+        outputs: List of the symbolic tensors that it returns.
+        is_given_more: Boolean, whether it is given anything but the first
+            argument, a mask of time steps and `training`.
+    """
+
+    operation: keras.Operation
+    inputs: list
+    others: list
+    outputs: list
+    is_given_more: bool
+
+
+def calls(model):
+    """The calls a Functional model is made of, in an order to compute them.
+
+    Args:
+        model: Model for which `is_functional` holds.
+
+    Returns:
+        List of `Call`s.
+    """
+    nodes = model._nodes_by_depth
+    return [
+        _call(node)
+        for depth in sorted(nodes, reverse=True)
+        for node in nodes[depth]
+        if not node.is_input
+    ]
+
+
+def is_functional(model):
+    """Whether a model computes what its graph of calls says, and no more."""
+    return isinstance(model, Functional) and type(model).call is Functional.call
+
+
+def _call(node):
+    first, *rest = [*node.arguments.args] or [None]
+    named = {
+        name: value
+        for name, value in node.arguments.kwargs.items()
+        if name not in ("mask", "training")
+    }
+    inputs = _symbolic(first)
+    known = {id(each) for each in inputs}
+    return Call(
+        node.operation,
+        inputs,
+        [each for each in node.input_tensors if id(each) not in known],
+        node.outputs,
+        any(value is not None for value in (*rest, *named.values())),
+    )
+
+
+def _symbolic(values):
+    return [
+        each
+        for each in keras.tree.flatten(values)
+        if isinstance(each, keras.KerasTensor)
+    ]
+
+
+def weight_variable(layer, name):
+    """The variable behind a weight, before masks and quantization."""
+    return vars(layer).get(f"_{name}", vars(layer).get(name))
 
 
 def own_variables(layer):

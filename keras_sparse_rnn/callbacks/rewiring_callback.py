@@ -199,7 +199,12 @@ class RewiringCallback(keras.callbacks.Callback):
         self._first_epoch = True
         optimizer_slots.check_supported(self.model.optimizer)
         steps = self.params.get("steps")
-        if self.frequency.is_by_steps and self.end is None and steps is None:
+        if (
+            self.frequency.is_by_steps
+            and self.rewire_rate
+            and self.end is None
+            and steps is None
+        ):
             raise ValueError(
                 "Counting steps, the schedule needs the number of steps of "
                 "the training, which this data set does not tell: pass "
@@ -426,7 +431,7 @@ class RewiringCallback(keras.callbacks.Callback):
         if self._timetable.is_over(step):
             return
         of_training = 0.0
-        if self.end is None:
+        if self.rewire_rate and self.end is None:
             epochs = self._epoch + batch / self.params["steps"]
             of_training = epochs / self.params["epochs"]
         self._rewire(step, self._timetable.progress(step, of_training))

@@ -77,6 +77,70 @@ def clone_with(model, convert, serialize=keras.saving.serialize_keras_object):
         ) from None
 
 
+def clone_with_each(model, conversions):
+    """Clones a model or layer, some of the layers inside converted.
+
+    Args:
+        model: As for `clone_with`.
+        conversions: Dict from a layer or cell inside to a function of it
+            serialised that returns the serialised layer to put in its place.
+
+    Returns:
+        A clone as of `clone_with`.
+
+    Raises:
+        SubclassedModelError: As `clone_with`.
+        ValueError: As `clone_with`, or if a layer is made by another one in
+            its constructor, so that it cannot be converted.
+    """
+    # Cloning goes by configurations, in which layers have only their names.
+    # Several have one where `Bidirectional` copies a cell, and in nested
+    # models. No layer's own name has a slash.
+    by_key = {f"converted/{i}": each for i, each in enumerate(conversions)}
+    converted = set()
+
+    def serialize(layer):
+        with _renamed({each: key for key, each in by_key.items()}):
+            return keras.saving.serialize_keras_object(layer)
+
+    def convert(serialised):
+        key = serialised["config"].get("name")
+        if key not in by_key:
+            return None
+        converted.add(key)
+        layer = by_key[key]
+        config = {**serialised["config"], "name": layer.name}
+        return conversions[layer]({**serialised, "config": config})
+
+    clone = clone_with(model, convert, serialize)
+    for key, layer in by_key.items():
+        if key not in converted:
+            raise ValueError(
+                f"'{layer.path}' cannot be converted: a layer that is not "
+                "Keras's own makes it in its constructor. Convert it where it "
+                "is made, or name other `layers`. "
+                f"Received: model={model.name!r}"
+            )
+    return clone
+
+
+@contextlib.contextmanager
+def _renamed(names):
+    """Gives layers other names for the time being.
+
+    Args:
+        names: Dict from layer to name.
+    """
+    before = {layer: layer.name for layer in names}
+    try:
+        for layer, name in names.items():
+            layer.name = name
+        yield
+    finally:
+        for layer, name in before.items():
+            layer.name = name
+
+
 @contextlib.contextmanager
 def _not_compiled(model):
     """Keeps `clone_model` from compiling clones, which it cannot always."""
@@ -105,7 +169,7 @@ def pairs(source, target):
     )
 
 
-def copy_state(source, target):
+def copy_state(source, target, values=None):
     """Copies weights, dropout seeds and RNN states between two clones.
 
     A layer that was not converted is asked itself, as when it is saved: what
@@ -116,18 +180,24 @@ def copy_state(source, target):
     Args:
         source: Model or layer.
         target: Its clone, made by `clone_with`.
+        values: Dict from the `id` of a variable, or RNN state, of `source` to
+            the array to copy in its place, where the shapes differ. Defaults
+            to `None`, none.
     """
+    values = values or {}
     for ours, theirs in pairs(source, target):
         # From the outside in: a container passes its own on to its layers.
         theirs.trainable = ours.trainable
         keras_internals.copy_unserialised(ours, theirs)
-        if type(ours) is type(theirs):
+        if type(ours) is type(theirs) and not any(
+            id(each) in values for each in keras_internals.own_variables(ours)
+        ):
             _copy_as_saved(ours, theirs)
         else:
-            _copy_effective_values(ours, theirs)
+            _copy_values(ours, theirs, {**_effective_values(ours), **values})
         for of in (_generator_states, keras_internals.rnn_states):
             for state, copy in zip(of(ours), of(theirs), strict=True):
-                copy.assign(state.numpy())
+                copy.assign(values.get(id(state), state.numpy()))
 
 
 def _copy_as_saved(ours, theirs):
@@ -139,15 +209,18 @@ def _copy_as_saved(ours, theirs):
     )
 
 
-def _copy_effective_values(ours, theirs):
-    effective = {
+def _effective_values(layer):
+    return {
         id(weight.value): np.asarray(weight.effective_value())
-        for weight in getattr(ours, "sparse_weights", [])
+        for weight in getattr(layer, "sparse_weights", [])
     }
+
+
+def _copy_values(ours, theirs, values):
     for variable, copy in zip(
         dense_variables(ours), dense_variables(theirs), strict=True
     ):
-        copy.assign(effective.get(id(variable), variable.numpy()))
+        copy.assign(values.get(id(variable), variable.numpy()))
 
 
 def copy_assets(source, target):
@@ -195,7 +268,7 @@ def _clone_layer(layer, convert, serialize):
         serialised = serialize(layer)
         converted, changed = _rewritten(serialised, convert)
         if not changed:
-            return type(layer).from_config(layer.get_config())
+            return type(layer).from_config(_config_to_build(layer))
         return keras.saving.deserialize_keras_object(
             converted, custom_objects={type(layer).__name__: type(layer)}
         )
@@ -211,6 +284,18 @@ def _clone_layer(layer, convert, serialize):
             f"it makes them. {reason} Received: layer={layer.name!r} of class "
             f"{type(layer).__name__}"
         ) from error
+
+
+def _config_to_build(layer):
+    """A layer's configuration, what is inside of it not built yet.
+
+    What it reads may have become smaller. A layer of the user's may not build
+    what is inside of it, as Keras's own do.
+    """
+    config = layer.get_config()
+    if type(layer).__module__.partition(".")[0] != "keras":
+        return config
+    return _rewritten(config, lambda serialised: None)[0]
 
 
 def _rewritten(node, convert):

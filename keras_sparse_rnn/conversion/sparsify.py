@@ -1,6 +1,6 @@
 """From plain Keras layers to sparse ones."""
 
-import contextlib
+import functools
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
-from keras_sparse_rnn.conversion.clone import clone_with
+from keras_sparse_rnn.conversion.clone import clone_with_each
 from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
@@ -123,45 +123,13 @@ def sparsify(
         else _from_settings(model, settings)
     )
 
-    # Cloning goes by configurations, in which layers have only their names.
-    # Several have one where `Bidirectional` copies a cell, and in nested
-    # models. No layer's own name has a slash.
-    by_key = {f"sparsify/{i}": each for i, each in enumerate(chosen)}
-    converted = set()
-
-    def serialize(layer):
-        with _renamed({each: key for key, (each, _) in by_key.items()}):
-            return keras.saving.serialize_keras_object(layer)
-
-    def sparse_namesake(serialised):
-        if not _is_plain(serialised):
-            return None
-        key = serialised["config"]["name"]
-        if key not in by_key:
-            return None
-        converted.add(key)
-        layer, arguments = by_key[key]
-        sparse_class = SPARSE_CLASSES[serialised["class_name"]]
-        return {
-            "module": sparse_class.__module__,
-            "class_name": sparse_class.__name__,
-            "config": {
-                **serialised["config"],
-                "name": layer.name,
-                **arguments,
-            },
-            "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
-        }
-
-    sparse = clone_with(model, sparse_namesake, serialize)
-    for key, (layer, _) in by_key.items():
-        if key not in converted:
-            raise ValueError(
-                f"'{layer.path}' cannot be converted: a layer that is not "
-                "Keras's own makes it in its constructor. Convert it where it "
-                "is made, or name other `layers`. "
-                f"Received: model={model.name!r}"
-            )
+    sparse = clone_with_each(
+        model,
+        {
+            layer: functools.partial(_sparse_namesake, arguments=arguments)
+            for layer, arguments in chosen
+        },
+    )
     copy_state(model, sparse)
     copy_assets(model, sparse)
     for plain_layer, layer in pairs(model, sparse):
@@ -174,21 +142,14 @@ def sparsify(
     return sparse
 
 
-@contextlib.contextmanager
-def _renamed(names):
-    """Gives layers other names for the time being.
-
-    Args:
-        names: Dict from layer to name.
-    """
-    before = {layer: layer.name for layer in names}
-    try:
-        for layer, name in names.items():
-            layer.name = name
-        yield
-    finally:
-        for layer, name in before.items():
-            layer.name = name
+def _sparse_namesake(serialised, arguments):
+    sparse_class = SPARSE_CLASSES[serialised["class_name"]]
+    return {
+        "module": sparse_class.__module__,
+        "class_name": sparse_class.__name__,
+        "config": {**serialised["config"], **arguments},
+        "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
+    }
 
 
 def _convertible(model):
@@ -214,13 +175,6 @@ def _convertible(model):
             continue
         found.setdefault(layer.name, []).append(layer)
     return found
-
-
-def _is_plain(serialised):
-    return (
-        serialised.get("module") == "keras.layers"
-        and serialised["class_name"] in SPARSE_CLASSES
-    )
 
 
 def _is_dict_of_dicts(settings):

@@ -20,9 +20,9 @@ SETTINGS = {
     "dropout": {"dropout": 0.3, "shuffles": True},
     "set": {"rewiring": {"rule": "set"}},
     "stateful": {"dropout": 0.3, "stateful": True},
-    "steps": {"dropout": 0.3, "shuffles": True, "rewiring": {"every_steps": 3}},
+    "steps": {"dropout": 0.3, "shuffles": True, "rewiring": {"frequency": 3}},
     "accumulation": {
-        "rewiring": {"every_steps": 2, "end": 5},
+        "rewiring": {"frequency": 2, "end": 5},
         "optimizer": {
             "class_name": "SGD",
             "config": {
@@ -77,7 +77,7 @@ FREQUENT = {
         (2, 2, "end"),
     ),
     "steps, often": (
-        {"save_freq": 2, "rewiring": {"every_steps": 3}},
+        {"save_freq": 2, "rewiring": {"frequency": 3}},
         (1, 3, "end"),
     ),
 }
