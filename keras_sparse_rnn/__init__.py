@@ -23,6 +23,8 @@ from keras_sparse_rnn.callbacks import SNFSCallback
 from keras_sparse_rnn.conversion import load_dense_weights
 from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
+from keras_sparse_rnn.dense_gradients import DenseGradients
+from keras_sparse_rnn.joint_rewiring import ModelRewiring
 from keras_sparse_rnn.layers import SparseDense
 from keras_sparse_rnn.layers import SparseEmbedding
 from keras_sparse_rnn.layers import SparseGRU
@@ -31,8 +33,6 @@ from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
-from keras_sparse_rnn.dense_gradients import DenseGradients
-from keras_sparse_rnn.joint_rewiring import ModelRewiring
 from keras_sparse_rnn.model_rewiring import rewire
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report

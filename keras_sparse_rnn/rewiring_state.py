@@ -4,7 +4,6 @@ Large, and so there only where it is asked for: when a layer is made, or by the
 method's callback. It is saved with the layer.
 """
 
-import keras
 import numpy as np
 from keras import ops
 

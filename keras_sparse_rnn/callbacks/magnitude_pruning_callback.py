@@ -79,7 +79,9 @@ class MagnitudePruningCallback(RewiringCallback):
             pruning=final_sparsity if is_schedule else None,
             **options,
         )
-        self._cubic = None if is_schedule else (final_sparsity, initial_sparsity)
+        self._cubic = (
+            None if is_schedule else (final_sparsity, initial_sparsity)
+        )
         self._last = end
 
     def on_train_begin(self, logs=None):
