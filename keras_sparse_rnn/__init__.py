@@ -4,12 +4,14 @@ import warnings
 
 import keras
 
+from keras_sparse_rnn import analysis
 from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
 from keras_sparse_rnn.analysis.plots import plot_masks
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import SETCallback
+from keras_sparse_rnn.callbacks import TopologyHistory
 from keras_sparse_rnn.conversion import load_dense_weights
 from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
@@ -44,7 +46,9 @@ __all__ = [
     "SparseSimpleRNNCell",
     "SparseWeight",
     "SparsityReport",
+    "TopologyHistory",
     "__version__",
+    "analysis",
     "load_dense_weights",
     "plot_masks",
     "rewire",
