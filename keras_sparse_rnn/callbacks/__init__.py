@@ -23,3 +23,6 @@ __all__ = [
     "SETCallback",
     "SNFSCallback",
 ]
+from keras_sparse_rnn.callbacks.topology_history import TopologyHistory
+
+__all__ = ["EpochSeed", "RewiringCallback", "SETCallback", "TopologyHistory"]
