@@ -27,8 +27,8 @@ def rewire(
     """Rewires a model once: drops connections and grows as many.
 
     For hand-written training loops, outside of `tf.function`; in `fit`,
-    `SETCallback` and its likes do this. Weights that are not trainable are left alone. If
-    anything is wrong, nothing is changed.
+    `SETCallback` and its likes do this. Weights that are not trainable are left
+    alone. If anything is wrong, nothing is changed.
 
     Args:
         model: Built Keras model, or layer.
