@@ -21,7 +21,9 @@ _KEPT_WITH_MASK = (
 
 # Places in the vector of integers that is kept with each mask.
 _KEY = slice(0, 2)
-_REWIRINGS, _LAST_STEP, _LAST_EPOCH = 2, 3, 4
+_REWIRINGS, _LAST_STEP, _LAST_EPOCH, _COUNTED_STEP = 2, 3, 4, 5
+# And in the vector of floats.
+_RATE, _THRESHOLD, _COST, _COUNTED = 0, 1, 2, 3
 
 
 class SparseWeight:
@@ -110,12 +112,21 @@ class SparseWeight:
     @property
     def rewire_rate(self):
         """Float, the rewire rate of the last rewiring."""
-        return float(self._variable("rewiring_levels").numpy()[0])
+        return float(self._levels()[_RATE])
 
     @property
     def threshold(self):
         """Float, the magnitude below which DSR drops, or 0 before it did."""
-        return float(self._variable("rewiring_levels").numpy()[1])
+        return float(self._levels()[_THRESHOLD])
+
+    @property
+    def training_cost(self):
+        """Float, FLOPs of all steps noted so far, relative to dense ones.
+
+        It is the present density before any step is noted.
+        """
+        levels = self._levels()
+        return float(levels[_COST]) if levels[_COUNTED] else 1 - self.sparsity
 
     @property
     def ever_active(self):
@@ -211,9 +222,9 @@ class SparseWeight:
         if epoch is not None:
             record[_LAST_EPOCH] = epoch
         self._variable("rewiring").assign(record)
-        self._variable("rewiring_levels").assign(
-            np.array([rewire_rate, threshold], np.float32)
-        )
+        levels = self._levels().copy()
+        levels[[_RATE, _THRESHOLD]] = rewire_rate, threshold
+        self._variable("rewiring_levels").assign(levels)
 
     def assign_change(self, rewiring):
         """Takes over places that end or begin, and notes no rewiring.
@@ -226,6 +237,32 @@ class SparseWeight:
             assign_at(self.value, changed, rewiring.changed_weights)
             assign_at(self.mask, changed, rewiring.changed_mask)
             self._note_active(rewiring.grown)
+
+    def note_training(self, step, dense_gradients=0):
+        """Notes training since the last time, in which no count changed.
+
+        A step costs three times the forward pass, one of them for the gradient
+        of the weights, which may be that of every place.
+
+        Args:
+            step: Integer, the optimizer's steps now.
+            dense_gradients: Integer, how many of the steps since the last time
+                computed the dense gradient. Defaults to `0`.
+        """
+        record, levels = self._record().copy(), self._levels().copy()
+        # Another optimizer counts anew.
+        steps = step - record[_COUNTED_STEP]
+        steps = int(steps if steps >= 0 else step)
+        if not steps:
+            return
+        density = 1 - self.sparsity
+        spent = steps * density + dense_gradients * (1 - density) / 3
+        counted = levels[_COUNTED] + steps
+        levels[_COST] += (spent - steps * levels[_COST]) / counted
+        levels[_COUNTED] = counted
+        record[_COUNTED_STEP] = step
+        self._variable("rewiring").assign(record)
+        self._variable("rewiring_levels").assign(levels)
 
     def note_epoch_over(self):
         """Notes that the epoch that began with the last rewiring is over.
@@ -243,6 +280,9 @@ class SparseWeight:
 
     def _record(self):
         return self._variable("rewiring").numpy()
+
+    def _levels(self):
+        return self._variable("rewiring_levels").numpy()
 
     def _note_active(self, places):
         variable = self._variable("ever_active")
@@ -314,8 +354,8 @@ def add_masked_weight(
 
     mask_variable = keep("mask", mask)
     keep("ever_active", np.packbits(mask))
-    keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
-    keep("rewiring_levels", np.zeros(2, np.float32))
+    keep("rewiring", np.array([*key, 0, -1, -1, 0], np.int32))
+    keep("rewiring_levels", np.zeros(4, np.float32))
 
     # The mask has no value yet where a layer is built while a model is traced.
     setattr(layer, f"{name}_drawn_connections", int(np.count_nonzero(mask)))

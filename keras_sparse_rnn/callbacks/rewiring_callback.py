@@ -10,6 +10,7 @@ from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.analysis.running_cost import running_cost
 from keras_sparse_rnn.arguments import check_between_0_and_1
 from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
@@ -49,8 +50,9 @@ class RewiringCallback(keras.callbacks.Callback):
     TensorBoard if that callback comes later in the list:
     `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
     or 0; `exploration_rate`, the share of places that were connections at any
-    time; where there is a `pruning`, `sparsity`, the share of places that are
-    empty.
+    time; `training_flops`, the running total of the model's training, also over
+    a resumed run, relative to as many steps of the dense model; where there is
+    a `pruning`, `sparsity`, the share of places that are empty.
 
     Several of these callbacks in one `fit` must act on different layers. In
     the logs `rewire_rate` is then that of the last one in the list; the others
@@ -198,6 +200,7 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._checked = False
         self._first_epoch = True
+        self._dense_gradients = 0
         optimizer_slots.check_supported(self.model.optimizer)
         steps = self.params.get("steps")
         if (
@@ -249,6 +252,7 @@ class RewiringCallback(keras.callbacks.Callback):
         if self._noting is None or not self._noting.is_on:
             return
         self._noting.switch(False)
+        self._dense_gradients += 1
         if "gradient" in self.rule.needs:
             # Gradients that are accumulated are noted until they are applied.
             self._goes_on_noting = not keras_internals.has_just_updated(
@@ -262,6 +266,7 @@ class RewiringCallback(keras.callbacks.Callback):
         if not self._checked:
             self._check()
         weights = sparse_weights(self.model, self.layers)
+        self._note_training()
         if logs is not None:
             self._add_to(logs)
         for weight in weights:
@@ -290,6 +295,7 @@ class RewiringCallback(keras.callbacks.Callback):
         logs["connections_moved"] = sum(each._moved for each in together)
         logs["rewire_rate"] = self._rate
         logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+        logs["training_flops"] = running_cost(self.model)
         if any(each.pruning is not None for each in together):
             logs["sparsity"] = model_rewiring.sparsity(weights)
 
@@ -324,6 +330,12 @@ class RewiringCallback(keras.callbacks.Callback):
                     self.model, self.model.optimizer, self.layers, momentum
                 ),
             )
+
+    def _note_training(self):
+        """Notes what the steps since the last time have cost."""
+        for weight in sparse_weights(self.model, self.layers):
+            weight.note_training(self._step(), self._dense_gradients)
+        self._dense_gradients = 0
 
     def _carry(self):
         """Lets the layers keep what the rule carries along."""
@@ -467,6 +479,7 @@ class RewiringCallback(keras.callbacks.Callback):
             if target is None and not rate:
                 return
         weights = self._trainable_weights()
+        self._note_training()
         rewired = rewire_weights(
             weights,
             self.model.optimizer,
