@@ -32,6 +32,8 @@ class SparseDense(
             three values mean the same.
         keep_diagonal: Boolean, without effect: the kernel is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`. As one
             product a call gains less than a recurrence, `"auto"` is native
             for large kernels of few connections alone.

@@ -67,6 +67,8 @@ class SparseGRU(SparseRecurrentLayer, keras.layers.GRU):
         granularity: `"gate"`, `"kernel"` or `"unit"`, see `SparseLSTM`.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
         recompute_gates: Boolean, see `SparseLSTM`.
 

@@ -81,6 +81,16 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             `sqrt(inputs / connections)` of their output, so that the variance
             of its input is that of the dense layer. Defaults to `False`, as in
             the papers.
+        clipping: String. `"sparse"`: optimizers see the gradient of
+            connections alone. `"dense"`: they see that of every place, which
+            matters to clipping by norm, as in code that masks weights after
+            each step; empty places are set to 0 again after it. Not with
+            averaged weights (`use_ema`), nor on the native engine. Defaults to
+            `"sparse"`.
+        rewiring_state: List of strings, what rewiring methods carry along,
+            saved with the layer: `"momentum"` (SNFS), an array of each
+            weight's size, `"signs"` (DeepR), a byte for each place. Their
+            callbacks add it where it is missing. Defaults to `()`.
         engine: String, how the recurrence is executed. `"masked"`: Keras's own
             loop, or cuDNN, on masked matrices. `"native"`: on a CPU, on the
             connections alone. `"auto"`: natively where that is faster, on a

@@ -49,6 +49,8 @@ class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
             three values mean the same.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
         recompute_gates: Boolean, see `SparseLSTM`.
 
