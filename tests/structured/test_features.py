@@ -170,6 +170,18 @@ def softmax_of_one_direction(lstm, inputs):
     return L.Dense(2)(both(inputs))
 
 
+def one_direction_alone(lstm, inputs):
+    both = L.Bidirectional(lstm)
+    of_both = L.Dense(2)(both(inputs))
+    return [of_both, L.Dense(2)(both.forward_layer(inputs))]
+
+
+def one_direction_by_keyword(lstm, inputs):
+    both = L.Bidirectional(lstm)
+    of_both = L.Dense(2)(both(inputs))
+    return [of_both, L.Dense(2)(both.backward_layer(sequences=inputs))]
+
+
 REFUSED = {
     "output": (lambda: models.stack(L.LSTM(6)), "are outputs of"),
     "norm": (reads(L.LayerNormalization), "LayerNormalization"),
@@ -258,6 +270,19 @@ def test_a_layer_that_is_also_called_in_an_unknown_way_is_left_alone():
     model = keras.Model(inputs, [known, L.Dense(2)(lstm(sequences=inputs))])
     [units] = hidden_units(model)
     assert "LSTM 'a'" in units.seen_by
+
+
+@pytest.mark.parametrize(
+    ("between", "reason"),
+    [
+        (one_direction_alone, "are also those of"),
+        (one_direction_by_keyword, "are read by LSTM 'backward_a'"),
+    ],
+)
+def test_both_directions_are_left_alone_if_one_is(between, reason):
+    forward, backward = hidden_units(graph(between)())
+    assert reason in forward.seen_by
+    assert backward.seen_by == forward.seen_by
 
 
 class Subclassed(keras.Model):
