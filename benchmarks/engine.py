@@ -265,12 +265,14 @@ def draw(results, path):
             crossing = crossover(chosen, peer)
             if crossing:
                 axis.plot(100 * crossing, chosen[0][peer], "x", color="black")
+                # On either side in turn: peers may be level with each other.
+                left = color % 2 == 0
                 axis.annotate(
                     f"{crossing:.0%}",
                     (100 * crossing, chosen[0][peer]),
                     textcoords="offset points",
-                    xytext=(-6, 4),
-                    horizontalalignment="right",
+                    xytext=(-6, 4) if left else (6, -10),
+                    horizontalalignment="right" if left else "left",
                 )
         axis.set(
             xscale="log",

@@ -55,6 +55,15 @@ def check_integer(name, value, least):
         )
 
 
+def check_at_least_0(name, value):
+    """Raises `ValueError` unless a value is a finite number, not below 0."""
+    if not (is_number(value) and value >= 0 and math.isfinite(value)):
+        raise ValueError(
+            f"`{name}` must be a finite number of at least 0. "
+            f"Received: {name}={value!r}"
+        )
+
+
 def check_above_0(name, value):
     """Raises `ValueError` unless a value is a finite number above 0."""
     if not (is_number(value) and value > 0 and math.isfinite(value)):
@@ -64,9 +73,17 @@ def check_above_0(name, value):
         )
 
 
-def check_sparsity(sparsity):
+def check_between_0_and_1(name, value):
+    """Raises `ValueError` unless a value is a number in `(0, 1)`."""
+    if not (is_number(value) and 0 < value < 1):
+        raise ValueError(
+            f"`{name}` must be a number in (0, 1). Received: {name}={value!r}"
+        )
+
+
+def check_sparsity(sparsity, name="sparsity"):
     """Raises `ValueError` unless the sparsity is a number in `[0, 1)`."""
     if not (is_number(sparsity) and 0 <= sparsity < 1):
         raise ValueError(
-            f"`sparsity` must be in [0, 1). Received: sparsity={sparsity!r}"
+            f"`{name}` must be in [0, 1). Received: {name}={sparsity!r}"
         )

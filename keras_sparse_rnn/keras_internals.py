@@ -7,6 +7,7 @@ layers keep their variable, and `engine.MaskedWeight`, `SparseWeight` and
 `SparseEmbedding` find it.
 """
 
+import contextlib
 import dataclasses
 
 import keras
@@ -166,6 +167,21 @@ def replace_tracked(layer, name, value):
     setattr(layer, name, value)
 
 
+@contextlib.contextmanager
+def open_to_variables(layer):
+    """Lets a layer that has been built take further variables.
+
+    Building locks what Keras tracks; `Dense.enable_lora` unlocks it likewise.
+    """
+    locked = layer._tracker.locked
+    layer._tracker.unlock()
+    try:
+        yield
+    finally:
+        if locked:
+            layer._lock_state()
+
+
 def copy_unserialised(source, target):
     """Copies what recurrent layers and cells are given and do not serialise.
 
@@ -200,6 +216,26 @@ def inner_optimizers(optimizer):
     if several is not None:
         return [inner for each in several for inner in inner_optimizers(each)]
     return [optimizer]
+
+
+def micro_step(optimizer):
+    """The variable that counts the batches of an optimizer.
+
+    Public `optimizer.iterations` counts its updates, which are fewer where
+    gradients are accumulated.
+    """
+    return inner_optimizers(optimizer)[0]._iterations
+
+
+def micro_steps_per_update(optimizer):
+    """How many batches an optimizer accumulates for an update, an integer."""
+    return inner_optimizers(optimizer)[0].gradient_accumulation_steps or 1
+
+
+def has_just_updated(optimizer):
+    """Whether no gradients are accumulated, but not applied, at present."""
+    step = int(micro_step(optimizer).numpy())
+    return step % micro_steps_per_update(optimizer) == 0
 
 
 def slot_variables(optimizer, variable):

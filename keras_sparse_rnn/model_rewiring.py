@@ -1,31 +1,17 @@
 """One rewiring of all sparse weights of a model."""
 
-import collections
-import dataclasses
-
 import keras
 
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.joint_rewiring import Request
+from keras_sparse_rnn.joint_rewiring import rewire_weights
+from keras_sparse_rnn.rewiring_state import KINDS
+from keras_sparse_rnn.rewiring_state import start_signs
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.tracing import is_tracing
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelRewiring:
-    """What a rewiring did to a model.
-
-    Args:
-        connections_moved: Integer, new connections in all weights.
-        rewire_rate: Float, the rate it was made with.
-        by_weight: Dict from a weight's path to its connections moved.
-    """
-
-    connections_moved: int
-    rewire_rate: float
-    by_weight: dict
 
 
 def rewire(
@@ -36,12 +22,13 @@ def rewire(
     layers=None,
     new_slots="fresh",
     epoch=None,
+    gradients=None,
 ):
     """Rewires a model once: drops connections and grows as many.
 
     For hand-written training loops, outside of `tf.function`; in `fit`,
-    `SETCallback` does this. Weights that are not trainable are left alone. If
-    anything is wrong, nothing is changed.
+    `SETCallback` and its likes do this. Weights that are not trainable are left
+    alone. If anything is wrong, nothing is changed.
 
     Args:
         model: Built Keras model, or layer.
@@ -50,9 +37,9 @@ def rewire(
             model is compiled with.
         rewire_rate: Float in `[0, 1]`, the fraction ζ of each group's
             connections that is dropped.
-        rule: `"st_rnn"`, `"set"`, or a
-            `keras_sparse_rnn.rewiring.RewiringRule`. Its schedule is not used:
-            `rewire_rate` is the present rate. Defaults to `"st_rnn"`.
+        rule: `"st_rnn"`, `"set"`, `"rigl"`, `"snfs"`, `"dsr"`, `"deep_r"`, or
+            a `keras_sparse_rnn.rewiring.RewiringRule`. Its schedule is not
+            used: `rewire_rate` is the present rate. Defaults to `"st_rnn"`.
         layers: List of layers or of their names, to which to keep. Defaults to
             `None`, all.
         new_slots: String, how optimizer slots of new connections start:
@@ -61,6 +48,8 @@ def rewire(
             Defaults to `"fresh"`.
         epoch: Integer, the epoch that begins, noted with the weights. Defaults
             to `None`.
+        gradients: `keras_sparse_rnn.DenseGradients` of a training step, which
+            rules that go by gradients need, as `"rigl"`. Defaults to `None`.
 
     Returns:
         A `ModelRewiring`.
@@ -110,10 +99,36 @@ def rewire(
     weights = [
         weight for weight in sparse_weights(model, layers) if weight.trainable
     ]
+    noted = None
+    if "gradient" in rule.needs:
+        if gradients is None:
+            raise ValueError(
+                "The rule goes by dense gradients: pass `gradients=`, the "
+                "`keras_sparse_rnn.DenseGradients` of a training step. "
+                f"Received: gradients=None, rule={rule}"
+            )
+        noted = gradients.of(weights)
+    check_carries(weights, rule)
     bring_in_order(weights, optimizer)
     return rewire_weights(
-        weights, optimizer, rewire_rate, rule, new_slots, epoch
+        weights,
+        optimizer,
+        Request(rewire_rate, rule, new_slots, epoch),
+        noted,
     )
+
+
+def check_carries(weights, rule):
+    """Raises `ValueError` if a rule needs what layers do not carry along."""
+    for kind in sorted(rule.needs & {*KINDS}):
+        for weight in weights:
+            if kind not in weight.layer.rewiring_state:
+                raise ValueError(
+                    f"The rule looks at the {kind} of '{weight.path}', which "
+                    f"its layer must keep: make it with "
+                    f"rewiring_state=[{kind!r}]. Received: rewiring_state="
+                    f"{[*weight.layer.rewiring_state]}"
+                )
 
 
 def bring_in_order(weights, optimizer):
@@ -137,39 +152,10 @@ def bring_in_order(weights, optimizer):
         weight.check_tied(weight.mask.numpy())
     for weight in weights:
         weight.enforce_mask()
+        if "signs" in weight.layer.rewiring_state:
+            start_signs(weight)
     for weight in trained:
         optimizer_slots.clear_empty_places(optimizer, weight)
-
-
-def rewire_weights(
-    weights, optimizer, rewire_rate, rule, new_slots="fresh", epoch=None
-):
-    """Rewires weights that are in order, with arguments that are checked.
-
-    Args:
-        weights: List of trainable `SparseWeight`s.
-        optimizer: The Keras optimizer that trains them.
-        rewire_rate: As for `rewire`.
-        rule: `RewiringRule`.
-        new_slots: As for `rewire`.
-        epoch: As for `rewire`.
-
-    Returns:
-        A `ModelRewiring`.
-
-    Raises:
-        ValueError: If a weight is NaN or the rule returns what it may not;
-            nothing is changed then.
-    """
-    decided = [_decide(weight, rewire_rate, rule) for weight in weights]
-    step = optimizer_slots.steps_made(optimizer)
-    # Layers of the same name in nested models have weights of the same path.
-    moved = collections.Counter()
-    for weight, rewiring in zip(weights, decided, strict=True):
-        weight.assign_rewiring(rewiring, rewire_rate, step, epoch)
-        optimizer_slots.restart(optimizer, weight, rewiring, new_slots)
-        moved[weight.path] += rewiring.connections_moved
-    return ModelRewiring(moved.total(), float(rewire_rate), dict(moved))
 
 
 def exploration_rate(weights):
@@ -189,6 +175,43 @@ def exploration_rate(weights):
         return 0.0
     return sum(weight.ever_active for weight in weights) / sum(
         weight.total for weight in weights
+    )
+
+
+def sparsity(weights):
+    """Share of the places of all weights that are empty.
+
+    Args:
+        weights: List of `SparseWeight`s.
+
+    Returns:
+        Float in `[0, 1)`, 0 if there are no weights.
+    """
+    places = sum(weight.total for weight in weights)
+    active = sum(weight.active for weight in weights)
+    return 1 - active / places if places else 0.0
+
+
+def check_target(schedule, weights):
+    """Raises `ValueError` if weights are sparser than they are to become.
+
+    Args:
+        schedule: A sparsity schedule. Only one that tells its
+            `final_sparsity`, or `target_sparsity`, is checked.
+        weights: List of `SparseWeight`s.
+    """
+    final = getattr(
+        schedule, "final_sparsity", getattr(schedule, "target_sparsity", None)
+    )
+    groups = sum(len(weight.groups) for weight in weights)
+    places = sum(weight.total for weight in weights)
+    # Counts are whole numbers, rounded in each group.
+    if final is None or final >= sparsity(weights) - groups / max(places, 1):
+        return
+    raise ValueError(
+        f"Pruning to a sparsity of {final} would need connections that are "
+        f"not there: the layers have a sparsity of {sparsity(weights):.4f} "
+        f"already. Received: pruning={schedule}"
     )
 
 
@@ -218,20 +241,3 @@ def check_has_sparse_layers(model):
             "`SparseLSTM` or `SparseEmbedding`, so there is nothing to "
             f"rewire. Received: model={model.name!r}"
         )
-
-
-def _decide(weight, rewire_rate, rule):
-    try:
-        return rules.rewire(
-            weight.value.numpy(),
-            weight.mask.numpy(),
-            weight.groups,
-            rewire_rate,
-            rule,
-            weight.random_generator(),
-            weight.keep_diagonal,
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"'{weight.path}' was not rewired, nor any other weight. {error}"
-        ) from None

@@ -6,11 +6,9 @@ import numpy as np
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.model_rewiring import exploration_rate
-from keras_sparse_rnn.sparse_layers import check_built
-from keras_sparse_rnn.sparse_layers import sparse_layer_names
-from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
+from keras_sparse_rnn.weight_matrix import weight_matrices
 
 _INDEX_BYTES = 4
 
@@ -189,19 +187,9 @@ def sparsity_report(model):
     (243520, 5644288, 0.9568555...)
     >>> print(report)
     """
-    for layer, layer_name in zip(
-        sparse_layers(model), sparse_layer_names(model), strict=True
-    ):
-        if not layer.built:
-            raise ValueError(
-                f"The layer '{layer_name}' must be built before it can be "
-                "counted: call the model once. "
-                f"Received: model={model.name!r}, not built"
-            )
-    check_built(model)
+    matrices = weight_matrices(model)
     weights = sparse_weights(model)
-    biases, dense_weights, dense_multiply_adds = _dense_counts(model)
-    multiplied = [w for w in weights if w.name != "embeddings"]
+    biases, dense_weights = _dense_counts(model)
     return SparsityReport(
         name=model.name,
         rows=tuple(row for weight in weights for row in _rows(weight)),
@@ -214,9 +202,8 @@ def sparsity_report(model):
         bytes_connections=sum(
             (_float_bytes(w) + _INDEX_BYTES) * w.active for w in weights
         ),
-        multiply_adds=dense_multiply_adds + sum(w.active for w in multiplied),
-        multiply_adds_dense=dense_multiply_adds
-        + sum(w.total for w in multiplied),
+        multiply_adds=sum(each.multiply_adds for each in matrices),
+        multiply_adds_dense=sum(each.multiply_adds_dense for each in matrices),
         exploration_rate=exploration_rate(weights),
     )
 
@@ -243,26 +230,18 @@ def _rows(weight):
 
 
 def _dense_counts(model):
-    """Biases of sparse layers, weights of others, their multiply-adds."""
-    biases, others, multiply_adds, seen = 0, 0, 0, set()
+    """Biases of sparse layers, and weights of others."""
+    biases, others, seen = 0, 0, set()
     for layer in keras_internals.flatten_layers(model):
         is_sparse = bool(getattr(layer, "sparse_names", None))
         sparse = {id(weight.value) for weight in sparse_weights(layer)}
-        is_embedding = hasattr(layer, "embeddings")
         for variable in keras_internals.own_variables(layer):
             if id(variable) in seen or id(variable) in sparse:
                 continue
             seen.add(id(variable))
             size = int(np.prod(variable.shape))
-            if is_sparse:
-                if not is_kept_with_mask(layer, variable):
-                    biases += size
-                continue
-            others += size
-            if (
-                len(variable.shape) == 2
-                and variable.name != "bias"
-                and not is_embedding
-            ):
-                multiply_adds += size
-    return biases, others, multiply_adds
+            if not is_sparse:
+                others += size
+            elif not is_kept_with_mask(layer, variable):
+                biases += size
+    return biases, others

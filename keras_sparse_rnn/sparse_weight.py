@@ -8,6 +8,17 @@ from keras import ops
 
 from keras_sparse_rnn.tracing import is_tracing
 
+# Variables of a weight that plain layers do not have; the last two are there
+# where `layer.rewiring_state` asks for them.
+_KEPT_WITH_MASK = (
+    "mask",
+    "ever_active",
+    "rewiring",
+    "rewiring_levels",
+    "momentum",
+    "signs",
+)
+
 # Places in the vector of integers that is kept with each mask.
 _KEY = slice(0, 2)
 _REWIRINGS, _LAST_STEP, _LAST_EPOCH = 2, 3, 4
@@ -99,7 +110,12 @@ class SparseWeight:
     @property
     def rewire_rate(self):
         """Float, the rewire rate of the last rewiring."""
-        return float(self._variable("rewire_rate").numpy()[0])
+        return float(self._variable("rewiring_levels").numpy()[0])
+
+    @property
+    def threshold(self):
+        """Float, the magnitude below which DSR drops, or 0 before it did."""
+        return float(self._variable("rewiring_levels").numpy()[1])
 
     @property
     def ever_active(self):
@@ -174,7 +190,9 @@ class SparseWeight:
         record = self._record()
         return _generator(record[_KEY], record[_REWIRINGS] + 1)
 
-    def assign_rewiring(self, rewiring, rewire_rate, step=-1, epoch=None):
+    def assign_rewiring(
+        self, rewiring, rewire_rate, step=-1, epoch=None, threshold=0.0
+    ):
         """Takes over what a rewiring decided.
 
         Args:
@@ -183,21 +201,31 @@ class SparseWeight:
             step: Integer, the optimizer's step, or -1. Defaults to `-1`.
             epoch: Integer, the epoch that begins, or `None` to leave the last
                 one noted. Defaults to `None`.
+            threshold: Float, the threshold of the next rewiring, or 0.
+                Defaults to `0.0`.
         """
-        changed = rewiring.changed
-        if len(changed):
-            assign_at(self.value, changed, rewiring.changed_weights)
-            assign_at(self.mask, changed, rewiring.changed_mask)
-            self._note_active(rewiring.grown)
+        self.assign_change(rewiring)
         record = self._record().copy()
         record[_REWIRINGS] += 1
         record[_LAST_STEP] = step
         if epoch is not None:
             record[_LAST_EPOCH] = epoch
         self._variable("rewiring").assign(record)
-        self._variable("rewire_rate").assign(
-            np.array([rewire_rate], np.float32)
+        self._variable("rewiring_levels").assign(
+            np.array([rewire_rate, threshold], np.float32)
         )
+
+    def assign_change(self, rewiring):
+        """Takes over places that end or begin, and notes no rewiring.
+
+        Args:
+            rewiring: `keras_sparse_rnn.rewiring.Rewiring`.
+        """
+        changed = rewiring.changed
+        if len(changed):
+            assign_at(self.value, changed, rewiring.changed_weights)
+            assign_at(self.mask, changed, rewiring.changed_mask)
+            self._note_active(rewiring.grown)
 
     def note_epoch_over(self):
         """Notes that the epoch that began with the last rewiring is over.
@@ -248,7 +276,9 @@ def assign_at(variable, places, values):
     )
 
 
-def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
+def add_masked_weight(
+    layer, add_weight, name, mask, key, rescale, keeps_zeros=False, **arguments
+):
     """Adds a weight to a layer together with its mask and its record.
 
     Args:
@@ -259,6 +289,9 @@ def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
         key: Integer array of two, the weight's key.
         rescale: Boolean, whether initial weights are scaled up to the fan-in
             that is left.
+        keeps_zeros: Boolean, whether empty places are set to 0 after each
+            update, which they are not unless optimizers see a gradient there.
+            Defaults to `False`.
         **arguments: Further arguments of `add_weight` for the weight.
 
     Returns:
@@ -282,7 +315,7 @@ def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
     mask_variable = keep("mask", mask)
     keep("ever_active", np.packbits(mask))
     keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
-    keep("rewire_rate", np.zeros(1, np.float32))
+    keep("rewiring_levels", np.zeros(2, np.float32))
 
     # The mask has no value yet where a layer is built while a model is traced.
     setattr(layer, f"{name}_drawn_connections", int(np.count_nonzero(mask)))
@@ -291,6 +324,8 @@ def add_masked_weight(layer, add_weight, name, mask, key, rescale, **arguments):
     arguments["initializer"] = _MaskedInitializer(
         keras.initializers.get(arguments["initializer"]), mask, rescale
     )
+    if keeps_zeros and arguments.get("constraint") is None:
+        arguments["constraint"] = keras.constraints.Constraint()
     for kind, get, wrapper in (
         ("regularizer", keras.regularizers.get, _MaskedRegularizer),
         ("constraint", keras.constraints.get, _MaskedConstraint),
@@ -305,7 +340,7 @@ def is_kept_with_mask(layer, variable):
     return any(
         variable is getattr(layer, f"{name}_{suffix}", None)
         for name in layer.sparse_names
-        for suffix in ("mask", "ever_active", "rewiring", "rewire_rate")
+        for suffix in _KEPT_WITH_MASK
     )
 
 

@@ -26,7 +26,7 @@ def main(folder):
     rng = np.random.default_rng(0)
     x, y = rng.integers(30, size=(32, 6)), rng.integers(2, size=32)
     before = [np.asarray(w.mask) for w in ksr.sparse_weights(model)]
-    for arguments in ({}, {"every_steps": 2}):
+    for arguments in ({}, {"frequency": 2}):
         history = model.fit(
             x,
             y,

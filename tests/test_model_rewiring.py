@@ -148,7 +148,7 @@ def test_the_exploration_rate_is_the_share_of_places_ever_active(trained):
         ({"rewire_rate": "0.3"}, "rewire_rate='0.3'"),
         ({"rewire_rate": None}, "rewire_rate=None"),
         ({"rewire_rate": True}, "rewire_rate=True"),
-        ({"rule": "rigl"}, "rule='rigl'"),
+        ({"rule": "no_such_rule"}, "rule='no_such_rule'"),
         ({"rule": None}, "rule=None"),
         ({"new_slots": "stale"}, "new_slots='stale'"),
         ({"layers": ["lstm", "gru"]}, "layers='gru'"),

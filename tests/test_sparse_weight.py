@@ -90,7 +90,7 @@ def test_what_is_kept_with_a_mask_is_not_trained_nor_cast():
     layer = built()
     kept = [v for v in layer.cell.variables if "kernel_" in v.name]
     names = {v.name.removeprefix("recurrent_kernel_") for v in kept}
-    assert {"mask", "ever_active", "rewiring", "rewire_rate"} <= names
+    assert {"mask", "ever_active", "rewiring", "rewiring_levels"} <= names
     for variable in kept:
         if not variable.name.endswith("kernel"):
             assert not variable.trainable

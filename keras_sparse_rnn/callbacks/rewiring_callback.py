@@ -6,11 +6,22 @@ import weakref
 
 import keras
 
+from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.arguments import check_between_0_and_1
+from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import plain_number
+from keras_sparse_rnn.callbacks.frequency import parse_frequency
+from keras_sparse_rnn.callbacks.noting_steps import NotingSteps
+from keras_sparse_rnn.callbacks.timetable import EpochTimetable
+from keras_sparse_rnn.callbacks.timetable import StepTimetable
+from keras_sparse_rnn.dense_gradients import DenseGradients
+from keras_sparse_rnn.joint_rewiring import Request
+from keras_sparse_rnn.joint_rewiring import rewire_weights
+from keras_sparse_rnn.rewiring_state import KINDS
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
@@ -29,17 +40,21 @@ class RewiringCallback(keras.callbacks.Callback):
 
     By default it rewires at the *beginning* of epochs 1, 2, …, E − 1: what
     other callbacks save or restore at an epoch's end is the trained network,
-    whatever their order, and the last epoch is not followed by a rewiring.
+    whatever their order, and the last epoch is not followed by a rewiring. A
+    rule that goes by dense gradients takes those of a batch and rewires before
+    the next batch of the same epoch, so in an epoch before its second one. The
+    batch's own update of the weights comes in between.
 
     At the end of each epoch it adds to `logs`, and so to `History`, and to
     TensorBoard if that callback comes later in the list:
     `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
     or 0; `exploration_rate`, the share of places that were connections at any
-    time.
+    time; where there is a `pruning`, `sparsity`, the share of places that are
+    empty.
 
     Several of these callbacks in one `fit` must act on different layers. In
-    the logs `rewire_rate` is then that of the last one in the list; the other
-    two are of all of them together.
+    the logs `rewire_rate` is then that of the last one in the list; the others
+    are of all of them together.
 
     Weights that are not trained are not rewired. If no other is left, a warning
     says so when training begins. `layer.trainable = False` goes for all inside
@@ -48,17 +63,19 @@ class RewiringCallback(keras.callbacks.Callback):
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
-        rule: `"st_rnn"`, `"set"`, or a
-            `keras_sparse_rnn.rewiring.RewiringRule`. Defaults to `"st_rnn"`.
-        every_steps: Integer above 0: rewire at the beginning of a batch when
-            at least so many steps of the optimizer were made since the last
-            time, instead of once an epoch. Defaults to `None`.
-        start: Integer, the first epoch at whose beginning to rewire, or with
-            `every_steps` the first step, as the optimizer counts them.
-            Defaults to `None`: epoch 1, or the step `every_steps`.
-        end: Integer above `start`, the first epoch, or with `every_steps` the
-            first step, at which no more rewiring is done and the schedule
-            reaches its end. Defaults to `None`: the end of training.
+        rule: `"st_rnn"`, `"set"`, `"rigl"`, `"snfs"`, `"dsr"`, `"deep_r"`, or
+            a `keras_sparse_rnn.rewiring.RewiringRule`. Defaults to
+            `"st_rnn"`.
+        frequency: `"epoch"`; an integer, to rewire at the beginning of a batch
+            when at least so many steps of the optimizer were made since the
+            last time; or a string such as `"2 epochs"`. Defaults to `"epoch"`.
+        start: Integer, the first epoch at whose beginning to rewire, or the
+            first step, as the optimizer counts them, where `frequency` counts
+            steps. Defaults to `None`: after the first epoch, or as many
+            epochs or steps as `frequency` says.
+        end: Integer above `start`, the first epoch, or step, at which no more
+            rewiring is done and the schedule reaches its end. Defaults to
+            `None`: the end of training.
         layers: List of layers or of their names, to which to keep; wrappers
             stand for what is inside. Defaults to `None`: all sparse layers.
         new_slots: String, how optimizer slots of new connections start:
@@ -67,12 +84,26 @@ class RewiringCallback(keras.callbacks.Callback):
         log_dir: String, a folder into which images of the masks and
             histograms of weights and degrees are written at each epoch's end,
             for TensorBoard, which must be installed. Defaults to `None`.
+        momentum: Float in `(0, 1)`, the decay of the averaged gradient, for
+            rules that look at it. Defaults to `0.9`.
+        pruning: An object called as `schedule(step)` that returns whether to
+            prune and to which sparsity, such as
+            `keras_sparse_rnn.rewiring.CubicSparsity` or a schedule of
+            tensorflow-model-optimization; a step is one of the optimizer, or
+            an epoch, whichever `frequency` counts. Before it rewires, the
+            callback asks it about every step since the last time, and prunes
+            if it says so. Defaults to `None`.
+        pruned_together: Boolean, whether the connections of all weights
+            compete in pruning, and not those of each group by itself. Defaults
+            to `False`.
 
     Raises:
         ValueError: If an argument is out of range; when training begins, if
-            the model has no sparse layer, its optimizer is not supported, or
-            another of these callbacks acts on the same layers; at a rewiring,
-            if the rule's schedule does not give a rate in `[0, 1]`.
+            the model has no sparse layer, its optimizer is not supported,
+            another of these callbacks acts on the same layers, the target of
+            pruning is below the present sparsity, or the rule goes by dense
+            gradients and the backend is not TensorFlow; at a rewiring, if the
+            rule's schedule does not give a rate in `[0, 1]`.
         ImportError: If `log_dir` is given and TensorBoard is not installed.
 
     Example:
@@ -81,34 +112,45 @@ class RewiringCallback(keras.callbacks.Callback):
     rule = ksr.rewiring.RewiringRule(
         drop=ksr.rewiring.smallest_magnitude_per_sign
     )
-    callback = ksr.RewiringCallback(0.3, rule, every_steps=100, end=5_000)
+    callback = ksr.RewiringCallback(0.3, rule, frequency=100, end=5_000)
     model.fit(x, y, epochs=10, callbacks=[callback])
+
+    # GraNet: prune to a cubic schedule, then rewire by gradients.
+    cubic = ksr.rewiring.CubicSparsity(0.9, end=4_000, initial_sparsity=0.5)
+    granet = ksr.RewiringCallback(
+        0.5,
+        "rigl",
+        frequency=100,
+        pruning=cubic,
+        pruned_together=True,
+    )
     ```
 
     Reference:
         - Liu et al., Neural Computing and Applications 33:9625–9636, 2021
         - Mocanu et al., Nature Communications 9:2383, 2018
+        - Liu et al., Sparse Training via Boosting Pruning Plasticity with
+          Neuroregeneration, NeurIPS 2021: GraNet
     """
 
     def __init__(
         self,
         rewire_rate,
         rule="st_rnn",
-        every_steps=None,
+        frequency="epoch",
         start=None,
         end=None,
         layers=None,
         new_slots="fresh",
         log_dir=None,
+        momentum=0.9,
+        pruning=None,
+        pruned_together=False,
     ):
         super().__init__()
         model_rewiring.check_rewire_rate(rewire_rate)
         model_rewiring.check_new_slots(new_slots)
-        for name, value, least in (
-            ("every_steps", every_steps, 1),
-            ("start", start, 0),
-            ("end", end, 1),
-        ):
+        for name, value, least in (("start", start, 0), ("end", end, 1)):
             if value is not None:
                 check_integer(name, value, least)
         if start is not None and end is not None and end <= start:
@@ -116,55 +158,78 @@ class RewiringCallback(keras.callbacks.Callback):
                 "`end` must be above `start`. "
                 f"Received: start={start}, end={end}"
             )
+        check_between_0_and_1("momentum", momentum)
+        check_boolean("pruned_together", pruned_together)
+        if pruning is not None and not callable(pruning):
+            raise ValueError(
+                "`pruning` must be a schedule, called with a step. "
+                f"Received: pruning={pruning!r}"
+            )
         # A plain number, which logs can be written with.
         self.rewire_rate = plain_number(rewire_rate)
         self.rule = rules.get(rule)
-        self.every_steps = every_steps
+        self.frequency = parse_frequency(frequency)
         self.start = start
         self.end = end
         self.layers = layers
         self.new_slots = new_slots
+        self.momentum = momentum
+        self.pruning = pruning
+        self.pruned_together = pruned_together
         self._summaries = None
         if log_dir is not None:
             from keras_sparse_rnn.analysis.tensorboard import MaskSummaries
 
             self._summaries = MaskSummaries(log_dir)
         self._checked = False
+        self._noting = None
 
     def set_params(self, params):
         super().set_params(params)
         _in_use.add(self)
 
+    def set_model(self, model):
+        super().set_model(model)
+        # Before any callback restores a backup, which holds it.
+        if model.optimizer is not None and sparse_layers(model):
+            optimizer_slots.check_supported(model.optimizer)
+            self._carry()
+
     def on_train_begin(self, logs=None):
         self._checked = False
         self._first_epoch = True
         optimizer_slots.check_supported(self.model.optimizer)
-        by_steps = self.every_steps is not None
-        if by_steps and self.end is None and self.params.get("steps") is None:
+        steps = self.params.get("steps")
+        if (
+            self.frequency.is_by_steps
+            and self.rewire_rate
+            and self.end is None
+            and steps is None
+        ):
             raise ValueError(
-                "With `every_steps` the schedule needs the number of steps of "
+                "Counting steps, the schedule needs the number of steps of "
                 "the training, which this data set does not tell: pass "
                 "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
             )
         if sparse_layers(self.model) or not may_make_layers(self.model):
             self._check()
-        if not by_steps:
-            self._note_if_never_due(
-                "epoch", self._start_epoch(), self.params["epochs"]
+        if not self.frequency.is_by_steps:
+            self._timetable = EpochTimetable(
+                self.frequency.count,
+                self.start,
+                self.end,
+                self.params["epochs"],
             )
+            self._note_if_never_due()
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._moved, self._rate = 0, 0.0
-        if self.every_steps is None:
-            self._epoch_due = self._epoch_is_due(epoch)
-            # With averaged weights `SwapEMAWeights` may come later in the list
-            # and put the trained ones back only now: then the first batch's
-            # beginning is the time.
-            if not optimizer_slots.averages_weights(self.model.optimizer):
-                self._rewire_if_epoch_is_due()
-        else:
+        self._has_gradient = self._goes_on_noting = False
+        if self.frequency.is_by_steps:
             self._begin_steps(epoch)
+        else:
+            self._begin_epoch(epoch)
         self._first_epoch = False
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -173,30 +238,60 @@ class RewiringCallback(keras.callbacks.Callback):
             return
         if not self._checked:
             self._check()
-        if self.every_steps is None:
-            self._rewire_if_epoch_is_due()
-        else:
+        if self.frequency.is_by_steps:
             self._rewire_if_step_is_due(batch)
+        else:
+            self._rewire_if_epoch_is_due()
+        if self._noting is not None and "momentum" in self.rule.needs:
+            self._noting.switch(True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._noting is None or not self._noting.is_on:
+            return
+        self._noting.switch(False)
+        if "gradient" in self.rule.needs:
+            # Gradients that are accumulated are noted until they are applied.
+            self._goes_on_noting = not keras_internals.has_just_updated(
+                self.model.optimizer
+            )
+            self._has_gradient = (
+                not self._goes_on_noting and self._noting.gradients.are_noted()
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
             self._check()
         weights = sparse_weights(self.model, self.layers)
         if logs is not None:
-            together = self._of_this_fit()
-            logs["connections_moved"] = sum(each._moved for each in together)
-            logs["rewire_rate"] = self._rate
-            logs["exploration_rate"] = model_rewiring.exploration_rate(
-                [
-                    weight
-                    for each in together
-                    for weight in sparse_weights(self.model, each.layers)
-                ]
-            )
+            self._add_to(logs)
         for weight in weights:
             weight.note_epoch_over()
         if self._summaries is not None:
             self._summaries.write(weights, epoch)
+
+    def on_train_end(self, logs=None):
+        if self._noting is not None:
+            self._noting.end()
+            self._noting = None
+        if self.pruning is not None and not self._has_pruned:
+            warnings.warn(
+                f"{type(self).__name__} pruned nothing: its schedule never "
+                f"said so in this training. Received: pruning={self.pruning}",
+                stacklevel=2,
+            )
+
+    def _add_to(self, logs):
+        together = self._of_this_fit()
+        weights = [
+            weight
+            for each in together
+            for weight in sparse_weights(self.model, each.layers)
+        ]
+        logs["connections_moved"] = sum(each._moved for each in together)
+        logs["rewire_rate"] = self._rate
+        logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+        if any(each.pruning is not None for each in together):
+            logs["sparsity"] = model_rewiring.sparsity(weights)
 
     def _check(self):
         """Validates the model, and brings weights from outside in order.
@@ -205,17 +300,37 @@ class RewiringCallback(keras.callbacks.Callback):
         """
         model_rewiring.check_has_sparse_layers(self.model)
         self._check_acts_alone()
-        model_rewiring.bring_in_order(
-            sparse_weights(self.model, self.layers), self.model.optimizer
-        )
+        self._carry()
+        weights = sparse_weights(self.model, self.layers)
+        model_rewiring.bring_in_order(weights, self.model.optimizer)
         self._checked = all(layer.built for layer in sparse_layers(self.model))
-        if self._checked and not self._trainable_weights():
+        if not self._checked:
+            return
+        if not self._trainable_weights():
             warnings.warn(
                 f"{type(self).__name__} rewires nothing: no layer that it "
                 "acts on is trainable. Received: layers="
-                f"{[w.path for w in sparse_weights(self.model, self.layers)]}",
+                f"{[w.path for w in weights]}",
                 stacklevel=2,
             )
+        if self.pruning is not None:
+            self._has_pruned = False
+            model_rewiring.check_target(self.pruning, weights)
+        if self.rule.needs & {"gradient", "momentum"} and weights:
+            momentum = self.momentum if "momentum" in self.rule.needs else 0
+            self._noting = NotingSteps(
+                self.model,
+                DenseGradients(
+                    self.model, self.model.optimizer, self.layers, momentum
+                ),
+            )
+
+    def _carry(self):
+        """Lets the layers keep what the rule carries along."""
+        for layer in chosen_sparse_layers(self.model, self.layers):
+            for kind in sorted(self.rule.needs & {*KINDS}):
+                if layer.built:
+                    layer.carry(kind)
 
     def _check_acts_alone(self):
         """Refuses another callback that rewires the same layers."""
@@ -235,34 +350,35 @@ class RewiringCallback(keras.callbacks.Callback):
                     f"Received: callbacks={names}, which both rewire {shared}"
                 )
 
-    def _note_if_never_due(self, unit, first, stop):
-        if self.end is not None:
-            stop = min(stop, self.end)
+    def _note_if_never_due(self):
+        first, stop = self._timetable.first, self._timetable.stop
         # Without sparse layers, perhaps as yet, there is an error to come.
-        if stop <= first and sparse_layers(self.model):
+        if stop is not None and stop <= first and sparse_layers(self.model):
             # Logged, no Python warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
                 "No connection will be rewired: the first time would be at "
                 "the beginning of %s %d, counted from 0, and rewiring ends "
                 "before %s %d. Train for longer, or pass `start=` or "
-                "`every_steps=`, or to a `fit` that goes on with training "
+                "`frequency=`, or to a `fit` that goes on with training "
                 "`initial_epoch=`.",
-                unit,
+                self._timetable.unit,
                 first,
-                unit,
+                self._timetable.unit,
                 stop,
             )
 
-    def _start_epoch(self):
-        return 1 if self.start is None else self.start
-
-    def _last_epoch(self):
-        return self.params["epochs"] if self.end is None else self.end
-
-    def _epoch_is_due(self, epoch):
-        if not self._start_epoch() <= epoch < self._last_epoch():
-            return False
-        return not (self._first_epoch and self._was_interrupted_in(epoch))
+    def _begin_epoch(self, epoch):
+        if self._first_epoch:
+            self._next_asked = epoch
+        self._epoch_due = self._timetable.is_due(epoch) and not (
+            self._first_epoch and self._was_interrupted_in(epoch)
+        )
+        # With averaged weights `SwapEMAWeights` may come later in the list and
+        # put the trained ones back only now: then the first batch's beginning
+        # is the time. A gradient is noted in the first batch.
+        waits = optimizer_slots.averages_weights(self.model.optimizer)
+        if not waits and "gradient" not in self.rule.needs:
+            self._rewire_if_epoch_is_due()
 
     def _was_interrupted_in(self, epoch):
         """Whether this epoch is begun again after a backup taken within it."""
@@ -270,54 +386,103 @@ class RewiringCallback(keras.callbacks.Callback):
         return any(weight.last_epoch == epoch for weight in weights)
 
     def _rewire_if_epoch_is_due(self):
-        if self._epoch_due and self.model.built:
+        if self._epoch_due and self.model.built and self._is_ready():
             self._epoch_due = False
-            self._rewire(self._epoch / self._last_epoch(), self._epoch)
+            self._rewire(
+                self._epoch, self._timetable.progress(self._epoch), self._epoch
+            )
 
     def _begin_steps(self, epoch):
         step = self._step()
         self._steps_before = step
         if not self._first_epoch:
             return
-        self._due = self.every_steps if self.start is None else self.start
+        self._next_asked = step
         last = max((w.last_step for w in self._trainable_weights()), default=-1)
-        # It is -1 if never rewired, and ahead if by another optimizer.
-        if 0 <= last <= step:
-            self._due = max(last + self.every_steps, self._due)
         steps = self.params.get("steps")
+        epochs = self.params["epochs"] - epoch
+        self._timetable = StepTimetable(
+            self.frequency.count,
+            self.start,
+            self.end,
+            # It is ahead if another optimizer made it.
+            last if last <= step else -1,
+            None if steps is None else step + epochs * steps,
+        )
         if steps is not None:
-            epochs = self.params["epochs"] - epoch
-            self._note_if_never_due("step", self._due, step + epochs * steps)
+            self._note_if_never_due()
 
     def _rewire_if_step_is_due(self, batch):
-        if self._steps_before + batch < self._due:
+        ahead = 0
+        if "gradient" in self.rule.needs and not self._has_gradient:
+            # The step before must note its gradient.
+            ahead = self.model.steps_per_execution
+        if not self._timetable.is_time(self._steps_before + batch + ahead):
             return
         # The optimizer's own count is read only when it may be time, since
         # reading waits for the device. It is behind the number of batches
         # where gradients are accumulated or loss scaling skipped a step.
         step = self._step()
         self._steps_before = step - batch
-        if step < self._due:
+        if not self._timetable.is_time(step + ahead):
             return
-        self._due = step + self.every_steps
-        if self.end is None:
+        if not self._is_ready() or not self._timetable.is_time(step):
+            return
+        self._timetable.note(step)
+        if self._timetable.is_over(step):
+            return
+        of_training = 0.0
+        if self.rewire_rate and self.end is None:
             epochs = self._epoch + batch / self.params["steps"]
-            self._rewire(epochs / self.params["epochs"])
-        elif step < self.end:
-            self._rewire(step / self.end)
+            of_training = epochs / self.params["epochs"]
+        self._rewire(step, self._timetable.progress(step, of_training))
 
-    def _rewire(self, progress, epoch=None):
+    def _is_ready(self):
+        """Whether what the rule needs is there, or lets the step note it."""
+        if "gradient" not in self.rule.needs or self._has_gradient:
+            return True
+        if self._noting is not None and (
+            self._goes_on_noting
+            or keras_internals.has_just_updated(self.model.optimizer)
+        ):
+            self._noting.switch(True)
+        return False
+
+    def _rewire(self, now, progress, epoch=None):
+        """Rewires, and prunes before if it is time.
+
+        Args:
+            now: Integer, the epoch or step.
+            progress: Float, of the rewire rate's schedule.
+            epoch: Integer, the epoch that begins, or `None`.
+        """
         if not self._checked:
             self._check()
         rate = self._rate_at(progress)
-        rewired = model_rewiring.rewire_weights(
-            self._trainable_weights(),
+        target = None
+        if self.pruning is not None:
+            target = rules.ask(self.pruning, self._next_asked, now)
+            self._next_asked = now + 1
+            self._has_pruned |= target is not None
+            if target is None and not rate:
+                return
+        weights = self._trainable_weights()
+        rewired = rewire_weights(
+            weights,
             self.model.optimizer,
-            rate,
-            self.rule,
-            self.new_slots,
-            epoch,
+            Request(
+                rate,
+                self.rule,
+                self.new_slots,
+                epoch,
+                target,
+                self.pruned_together,
+            ),
+            self._noting.gradients.of(weights)
+            if "gradient" in self.rule.needs
+            else None,
         )
+        self._has_gradient = False
         self._moved += rewired.connections_moved
         self._rate = rate
 

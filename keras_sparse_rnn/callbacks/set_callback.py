@@ -19,7 +19,7 @@ class SETCallback(RewiringCallback):
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
-        rule, every_steps, start, end, layers, new_slots, log_dir: As in
+        rule, frequency, start, end, layers, new_slots, log_dir: As in
             `RewiringCallback`.
 
     Raises:
@@ -41,7 +41,7 @@ class SETCallback(RewiringCallback):
         self,
         rewire_rate,
         rule="st_rnn",
-        every_steps=None,
+        frequency="epoch",
         start=None,
         end=None,
         layers=None,
@@ -51,7 +51,7 @@ class SETCallback(RewiringCallback):
         super().__init__(
             rewire_rate,
             rule,
-            every_steps,
+            frequency,
             start,
             end,
             layers,

@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from keras_sparse_rnn.dense_gradient import clips_dense
 from keras_sparse_rnn.engine import compressed
 from keras_sparse_rnn.engine import library
 
@@ -79,7 +80,7 @@ def settings_against_native(layer):
     Returns:
         String, or `None` if it can.
     """
-    cell = _holder(layer)
+    cell = holder(layer)
     # Of the class itself: what extends it may compute something else.
     if cell is not layer and not vars(type(cell)).get("has_kernels"):
         return f"there are no kernels for {type(cell).__name__}"
@@ -88,6 +89,8 @@ def settings_against_native(layer):
     dtypes = {cell.compute_dtype, cell.variable_dtype, layer.compute_dtype}
     if dtypes != {"float32"}:
         return f"its kernels are of float32, not {layer.dtype_policy.name}"
+    if clips_dense(cell):
+        return "clipping='dense' needs gradients that it does not compute"
     if getattr(layer, "use_cudnn", "auto") is True:
         return "`use_cudnn=True` asks for cuDNN"
     return None
@@ -192,17 +195,17 @@ def _pays(layer):
         places = sum(weight.total for weight in layer.sparse_weights)
         if places < FEWEST_PRODUCT_PLACES:
             return False
-    return drawn_density(_holder(layer)) <= _highest(layer)
+    return drawn_density(holder(layer)) <= _highest(layer)
 
 
 def _highest(layer):
     """The density up to which a layer is faster natively."""
-    if _holder(layer) is layer:
+    if holder(layer) is layer:
         return HIGHEST_PRODUCT_DENSITY
     return HIGHEST_DENSITY
 
 
-def _holder(layer):
+def holder(layer):
     """What holds the weights: the cell of a recurrent layer."""
     return getattr(layer, "cell", layer)
 

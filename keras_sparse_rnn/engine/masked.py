@@ -12,8 +12,9 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.dense_gradient import effective_weight
+from keras_sparse_rnn.dense_gradient import takes_dense_gradients
 from keras_sparse_rnn.sparse_weight import is_known_to_be_full
-from keras_sparse_rnn.sparse_weight import masked
 from keras_sparse_rnn.tracing import belongs_to_this_trace
 from keras_sparse_rnn.tracing import is_of_this_graph
 from keras_sparse_rnn.tracing import is_tracing
@@ -33,8 +34,7 @@ class MaskedWeight:
     def __get__(self, layer, owner=None):
         if layer is None:
             return self
-        variable = getattr(layer, f"_{self.name}")
-        return masked(variable, getattr(layer, f"{self.name}_mask"))
+        return effective_weight(layer, self.name)
 
     def __set__(self, layer, variable):
         setattr(layer, f"_{self.name}", variable)
@@ -220,6 +220,6 @@ class MaskedCell:
             mask = getattr(self, f"{name}_mask")
             # The variable itself is then read in each time step, as Keras
             # does, and nothing is added in another order.
-            full = is_known_to_be_full(mask)
-            weights[name] = variable if full else masked(variable, mask)
+            full = is_known_to_be_full(mask) and not takes_dense_gradients(self)
+            weights[name] = variable if full else effective_weight(self, name)
         self._held_weights.hold(weights)

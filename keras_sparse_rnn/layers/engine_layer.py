@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.dense_gradient import takes_dense_gradients
 from keras_sparse_rnn.engine import choice
 from keras_sparse_rnn.tracing import is_tracing
 
@@ -77,7 +78,7 @@ class EngineLayer:
 
     def _runs_natively(self):
         """Whether a call does, which is masked where XLA compiles it."""
-        if self._native is None:
+        if self._native is None or takes_dense_gradients(choice.holder(self)):
             return False
         if not keras_internals.is_compiled_by_xla():
             if is_tracing():

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
+from keras_sparse_rnn.dense_gradient import effective_rows
 from keras_sparse_rnn.engine import MaskedWeight
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
 from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
-from keras_sparse_rnn.sparse_weight import masked
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
@@ -60,10 +60,5 @@ class SparseEmbedding(
         if hasattr(inputs, "dense_shape") or hasattr(inputs, "row_splits"):
             # Sparse and ragged indices, for which Keras gathers otherwise.
             return super().call(inputs)
-        # Gathered first and masked then: masking the whole table would cost a
-        # pass over it, and make its gradient dense.
-        outputs = masked(
-            ops.take(self._embeddings, inputs, axis=0),
-            ops.take(self.embeddings_mask, inputs, axis=0),
-        )
+        outputs = effective_rows(self, "embeddings", inputs)
         return ops.cast(outputs, self.compute_dtype)

@@ -1,5 +1,7 @@
 """What cells, `SparseDense` and `SparseEmbedding` share."""
 
+import dataclasses
+
 import keras
 
 from keras_sparse_rnn import keras_internals
@@ -8,6 +10,7 @@ from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
+from keras_sparse_rnn.rewiring_state import add_rewiring_state
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.sparse_weight import add_masked_weight
 from keras_sparse_rnn.sparse_weight import is_kept_with_mask
@@ -146,6 +149,7 @@ class SparseLayer(TakesDenseWeights):
             mask,
             key,
             arguments.rescale,
+            keeps_zeros=arguments.clipping == "dense",
             **kwargs,
         )
 
@@ -153,6 +157,8 @@ class SparseLayer(TakesDenseWeights):
         if self.built:
             return
         super().build(input_shape)
+        for kind in self._topology_arguments.rewiring_state:
+            add_rewiring_state(self, kind)
         saturated = [
             weight.name
             for weight in self._own_sparse_weights()
@@ -171,6 +177,29 @@ class SparseLayer(TakesDenseWeights):
     def sparse_weights(self):
         """List of `SparseWeight`s, empty before the layer is built."""
         return self._own_sparse_weights() if self.built else []
+
+    @property
+    def clipping(self):
+        """`"sparse"` or `"dense"`: the gradient that optimizers see."""
+        return self._topology_arguments.clipping
+
+    @property
+    def rewiring_state(self):
+        """Tuple of strings: what is carried along for a rewiring method."""
+        return self._topology_arguments.rewiring_state
+
+    def carry(self, kind):
+        """Adds what a rewiring method carries along, unless it is there.
+
+        Args:
+            kind: String, one of the kinds of `rewiring_state`.
+        """
+        kinds = self.rewiring_state
+        if kind not in kinds:
+            add_rewiring_state(self, kind)
+            self._topology_arguments = dataclasses.replace(
+                self._topology_arguments, rewiring_state=(*kinds, kind)
+            )
 
     def get_config(self):
         return {

@@ -18,6 +18,10 @@ from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.arguments import plain_number
+from keras_sparse_rnn.rewiring_state import check_rewiring_state
+
+# What optimizers that clip by norm see: `layer.clipping`.
+CLIPPING = ("sparse", "dense")
 
 for _topology in (
     topologies.ErdosRenyi,
@@ -41,6 +45,8 @@ class TopologyArguments:
     granularity: str = "gate"
     keep_diagonal: bool = False
     rescale: bool = False
+    clipping: str = "sparse"
+    rewiring_state: tuple = ()
 
     def validated(self, owner):
         """The same arguments, checked, the topology as an object.
@@ -73,6 +79,8 @@ class TopologyArguments:
             )
             check_boolean("keep_diagonal", self.keep_diagonal)
             check_boolean("rescale", self.rescale)
+            check_one_of("clipping", self.clipping, CLIPPING)
+            check_rewiring_state(self.rewiring_state)
             if seed is not None:
                 check_integer("topology_seed", seed, 0)
             self._chosen_topology()
@@ -86,6 +94,7 @@ class TopologyArguments:
             topology_seed=None if seed is None else int(seed),
             keep_diagonal=bool(self.keep_diagonal),
             rescale=bool(self.rescale),
+            rewiring_state=tuple(self.rewiring_state),
         )
 
     def for_weights(self, owner, names, gates):
@@ -148,6 +157,7 @@ class TopologyArguments:
     def get_config(self):
         config = dataclasses.asdict(dataclasses.replace(self, topology=None))
         config["topology"] = keras.saving.serialize_keras_object(self.topology)
+        config["rewiring_state"] = list(self.rewiring_state)
         return config
 
     def draw_mask(self, owner, name, shape, groups, rng, recurrent):

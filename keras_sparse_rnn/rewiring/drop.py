@@ -2,7 +2,8 @@
 
 A drop rule is a function `drop(weights, rate)`: `weights` has the shape
 `(connections, tied)` with the weights that each connection carries, `rate` is
-the fraction to drop. It returns the dropped connections' indices.
+the fraction to drop. It returns the dropped connections' indices. What else it
+looks at it asks for by keyword-only parameters, see `sources.py`.
 """
 
 import numpy as np
@@ -54,6 +55,77 @@ def smallest_magnitude_per_sign(weights, rate):
     return np.sort(np.concatenate(dropped))
 
 
+def random_drop(weights, rate, *, rng):
+    """Drops uniformly random connections.
+
+    Args:
+        weights: Float array of shape `(connections, tied)`.
+        rate: Float in `[0, 1]`, the fraction to drop.
+        rng: `numpy.random.Generator`.
+
+    Returns:
+        Integer array of `rate * connections` indices, to the nearest integer,
+        sorted.
+    """
+    count = nearest_integer(rate * len(weights))
+    return np.sort(rng.choice(len(weights), count, replace=False))
+
+
+def below_threshold(weights, rate, *, threshold):
+    """Drops the connections whose sum of |w| is below a threshold (DSR).
+
+    Of connections that are all below it the strongest is kept, the first one
+    of several.
+
+    Args:
+        weights: Float array of shape `(connections, tied)`.
+        rate: Float in `[0, 1]`. At 0 nothing goes; otherwise the threshold
+            alone decides, see `adapted_threshold`.
+        threshold: Float of at least 0.
+
+    Returns:
+        Integer array of indices, sorted.
+
+    Reference:
+        - Mostafa and Wang, Parameter Efficient Training of Deep Convolutional
+          Neural Networks by Dynamic Sparse Reparameterization, ICML 2019,
+          algorithm 1
+    """
+    magnitude = np.abs(weights).sum(axis=1)
+    return _all_but_one_at_most(magnitude, magnitude < threshold, rate)
+
+
+def changed_sign(weights, rate, *, signs):
+    """Drops the connections whose weight has left its sign (DeepR).
+
+    A connection goes when the sum of `weight * sign` over the weights that it
+    carries is below 0; one of exactly 0 stays, as new ones are. Where all
+    would go, the one nearest to its sign is kept, the first one of several.
+
+    Args:
+        weights: Float array of shape `(connections, tied)`.
+        rate: Float in `[0, 1]`. At 0 nothing goes; otherwise it has no effect.
+        signs: Array of the same shape, 1 or -1: the sign of each weight.
+
+    Returns:
+        Integer array of indices, sorted.
+
+    Raises:
+        ValueError: If a sign is neither 1 nor -1.
+
+    Reference:
+        - Bellec et al., Deep Rewiring: Training very sparse deep networks,
+          ICLR 2018, algorithm 1
+    """
+    if not (np.abs(signs) == 1).all():
+        raise ValueError(
+            "`signs` must be 1 or -1 at each connection. Received: "
+            f"signs={np.unique(signs).tolist()}"
+        )
+    along = (weights * signs).sum(axis=1)
+    return _all_but_one_at_most(along, along < 0, rate)
+
+
 def smallest(scores, count):
     """Indices of the `count` smallest scores, ties by index, sorted.
 
@@ -73,3 +145,11 @@ def smallest(scores, count):
     ties = np.flatnonzero(scores == threshold)
     chosen[ties[: count - np.count_nonzero(chosen)]] = True
     return np.flatnonzero(chosen)
+
+
+def _all_but_one_at_most(scores, dropped, rate):
+    if rate == 0:
+        return np.empty(0, np.int64)
+    if dropped.all() and len(dropped):
+        dropped[np.argmax(scores)] = False
+    return np.flatnonzero(dropped)

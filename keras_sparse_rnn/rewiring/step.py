@@ -1,79 +1,82 @@
-"""One rewiring of one weight matrix: drop, then grow, group by group."""
+"""One rewiring, in two phases: drop, then grow, group by group.
+
+Two, so that several matrices can drop, share out what they dropped, and only
+then grow. `rewire` does it for one matrix.
+"""
 
 import dataclasses
-import functools
 
 import numpy as np
 
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.rewiring.connections import connections_of
+from keras_sparse_rnn.rewiring.redistribution import shared_growth
+from keras_sparse_rnn.rewiring.result import Rewiring
 from keras_sparse_rnn.rewiring.rule import get
+from keras_sparse_rnn.rewiring.sources import asked_by
+from keras_sparse_rnn.rewiring.sources import check_sources
+from keras_sparse_rnn.rewiring.sources import magnitude_in
+from keras_sparse_rnn.topology.groups import Group
 
 
 @dataclasses.dataclass(frozen=True)
-class Rewiring:
-    """What one rewiring decided for a matrix.
-
-    Places and not whole arrays, so that taking it over costs as much as there
-    are connections that move.
+class DroppedFromGroup:
+    """What a group lost.
 
     Args:
-        before: Tuple of the weight and the mask that were rewired.
-        dropped: Integer array, flat places in the matrix that lose their
-            weight, those that are picked again included.
-        emptied: Integer array, the dropped places that are not picked again.
-        grown: Integer array, flat places in the matrix that are new.
-        values: Float array, the weights at `grown`.
-        connections_moved: Integer, the number of new connections. It is
-            `len(grown)` unless a connection carries several weights.
+        group: `Group`.
+        survivors: Boolean array of shape `(inputs, outputs)`.
+        places: Integer array, flat places in `survivors` that were dropped.
+    """
+
+    group: Group
+    survivors: np.ndarray
+    places: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """What a matrix lost in the first phase of a rewiring.
+
+    Args:
+        before: Tuple of the weight and the mask that are rewired.
+        in_groups: Tuple of `DroppedFromGroup`, one for each group.
     """
 
     before: tuple
-    dropped: np.ndarray
-    emptied: np.ndarray
-    grown: np.ndarray
-    values: np.ndarray
-    connections_moved: int
+    in_groups: tuple
 
     @property
-    def changed(self):
-        """Flat places where weight and slots end or start anew, distinct."""
-        return np.concatenate([self.emptied, self.grown])
+    def counts(self):
+        """Integer array, how many connections each group lost."""
+        return np.array([len(each.places) for each in self.in_groups])
 
     @property
-    def changed_weights(self):
-        """The weights at `changed`: 0, or those of new connections."""
-        ended = np.zeros(len(self.emptied), self.values.dtype)
-        return np.concatenate([ended, self.values])
+    def survivors(self):
+        """Integer array, how many connections each group still has."""
+        return np.array(
+            [np.count_nonzero(each.survivors) for each in self.in_groups]
+        )
 
     @property
-    def changed_mask(self):
-        """The mask at `changed`."""
-        mask = np.zeros(len(self.emptied) + len(self.grown), bool)
-        mask[len(self.emptied) :] = True
-        return mask
+    def places(self):
+        """Integer array, how many connections each group has room for."""
+        return np.array([each.survivors.size for each in self.in_groups])
 
-    @functools.cached_property
-    def weight(self):
-        """The rewired weight, a new array."""
-        weight = self.before[0].copy()
-        weight.reshape(-1)[self.changed] = self.changed_weights
-        return weight
-
-    @functools.cached_property
-    def mask(self):
-        """The rewired mask, a new array."""
-        mask = self.before[1].copy()
-        mask.reshape(-1)[self.changed] = self.changed_mask
-        return mask
+    @property
+    def tied(self):
+        """Integer array, how many weights a connection of each carries."""
+        return np.array([each.group.tied for each in self.in_groups])
 
 
-def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
-    """Drops a fraction of the connections and grows as many, per group.
+def drop_connections(
+    weight, mask, groups, rate, rule, rng, keep_diagonal=False, **sources
+):
+    """The first phase of a rewiring: each group drops connections.
 
-    The count of each group stays, at least one connection of each survives,
-    and survivors keep their weight bit for bit. A place that was just dropped
-    may be picked again and then counts as new. In a group without an empty
-    place nothing moves.
+    At least one connection of each group survives. A group without an empty
+    place is left alone, since what it drops could only come back where it was,
+    at 0; under a rule that redistributes it drops as any other.
 
     Args:
         weight: Float array of shape `(inputs, columns)`.
@@ -85,14 +88,19 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
         rng: `numpy.random.Generator`.
         keep_diagonal: Boolean, whether connections from a unit to itself are
             never dropped. Defaults to `False`.
+        **sources: What the rule looks at besides, see `RewiringRule.needs`:
+            `threshold`, a float, and `signs`, `gradient` and `momentum`,
+            arrays of the weight's shape. Those that the rule does not need do
+            no harm.
 
     Returns:
-        A `Rewiring`. The arguments are not changed.
+        A `Dropped`. The arguments are not changed.
 
     Raises:
-        ValueError: If `rate` is no number in `[0, 1]`, `rule` is no rule, the
-            mask of tied gates differs between them, a connection's weight is
-            NaN, or one of the rule's functions returns what it must not.
+        ValueError: If `rate` is no number in `[0, 1]`, `rule` is no rule, a
+            source is missing or of another shape, the mask of tied gates
+            differs between them, a connection's weight is NaN, or the rule's
+            function returns what it must not.
     """
     if not (is_number(rate) and 0 <= rate <= 1):
         raise ValueError(
@@ -100,25 +108,99 @@ def rewire(weight, mask, groups, rate, rule, rng, keep_diagonal=False):
             f"Received: rate={rate!r}"
         )
     rule = get(rule)
+    asked = asked_by(rule.drop)
+    check_sources(asked - {"rng"}, sources, mask.shape)
+    in_groups = []
+    for group in groups:
+        connections = connections_of(weight, mask, group, keep_diagonal)
+        if connections.mask.all() and rule.redistribute is None:
+            chosen = np.empty(0, np.int64)
+        else:
+            extra = {"rng": rng} | sources
+            if "signs" in asked:
+                signs = np.asarray(sources["signs"])
+                extra["signs"] = connections.cut(signs, group)
+            extra = {name: extra[name] for name in asked}
+            chosen = _chosen(connections, rate, rule.drop, extra)
+        survivors = connections.mask
+        survivors.reshape(-1)[connections.places[chosen]] = False
+        in_groups.append(
+            DroppedFromGroup(group, survivors, connections.places[chosen])
+        )
+    return Dropped((weight, mask), tuple(in_groups))
+
+
+def grow_connections(dropped, counts, rule, rng, **sources):
+    """The second phase of a rewiring: each group grows connections.
+
+    Args:
+        dropped: `Dropped`.
+        counts: Integer array, how many connections each group grows:
+            `dropped.counts` for as many as it lost, or what `shared_growth`
+            gives.
+        rule: As for `drop_connections`.
+        rng: `numpy.random.Generator`, the same that dropped.
+        **sources: As for `drop_connections`.
+
+    Returns:
+        A `Rewiring`.
+
+    Raises:
+        ValueError: If a count is out of range, `rule` is no rule, a source is
+            missing or of another shape, or one of the rule's functions returns
+            what it must not.
+    """
+    rule = get(rule)
+    weight, mask = dropped.before
+    check_sources(asked_by(rule.grow) - {"dropped"}, sources, mask.shape)
+    counts = _checked_counts(counts, dropped)
     parts = [
-        _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal)
-        for group in groups
+        _grow_in_group(each, count, rule, rng, sources, mask.shape)
+        for each, count in zip(dropped.in_groups, counts, strict=True)
     ]
-    dropped, emptied, grown, values = (
+    places, emptied, grown, values = (
         np.concatenate(arrays) for arrays in zip(*parts, strict=True)
     )
-    moved = sum(
-        len(grown_in_group) // group.tied
-        for group, (_, _, grown_in_group, _) in zip(groups, parts, strict=True)
-    )
     return Rewiring(
-        (weight, mask),
-        dropped,
+        dropped.before,
+        places,
         emptied,
         grown,
         values.astype(weight.dtype),
-        moved,
+        sum(counts),
+        int(dropped.counts.sum()),
     )
+
+
+def rewire(
+    weight, mask, groups, rate, rule, rng, keep_diagonal=False, **sources
+):
+    """Drops a fraction of the connections and grows as many.
+
+    The count of each group stays, or that of the whole matrix under a rule
+    that redistributes. At least one connection of each group survives, and
+    survivors keep their weight bit for bit. A place that was just dropped may
+    be picked again, where the rule allows it, and then counts as new. In a
+    group without an empty place nothing moves, unless connections are
+    redistributed.
+
+    Args:
+        weight, mask, groups, rate, rule, rng, keep_diagonal, **sources: As
+            for `drop_connections`.
+
+    Returns:
+        A `Rewiring`. The arguments are not changed.
+
+    Raises:
+        ValueError: As `drop_connections` and `grow_connections`.
+    """
+    rule = get(rule)
+    check_sources(rule.needs, sources, mask.shape)
+    dropped = drop_connections(
+        weight, mask, groups, rate, rule, rng, keep_diagonal, **sources
+    )
+    (counts,) = shared_growth([dropped], rule, [sources.get("momentum")])
+    return grow_connections(dropped, counts, rule, rng, **sources)
 
 
 def _described(array):
@@ -132,42 +214,15 @@ def _described(array):
     return text
 
 
-def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
-    """Places in the packed matrix: dropped, emptied, grown; and new values."""
-    if not group.is_tied_in(mask):
-        raise ValueError(
-            f"A connection of a group must carry all of its {group.tied} "
-            "weights. Received: a mask that differs between the gates of "
-            f"group={group.name!r}"
-        )
-    _, outputs = group.shape(len(mask))
-    connected = group.view(mask)[:, 0, :].copy()
-    taken = connected.reshape(-1)
-    active = np.flatnonzero(taken)
-    weights = group.view(weight)[active // outputs, :, active % outputs]
-    invalid = np.isnan(weights).any(axis=1)
-    if invalid.any():
-        raise ValueError(
-            "The weights of all connections must be numbers: training has "
-            "diverged, or the data hold NaN. "
-            f"Received: weights=NaN in {np.count_nonzero(invalid)} of "
-            f"{len(active)} connections"
-        )
-    connections = len(active)
-    if connected.all():
-        # What is dropped could only come back where it was, at 0.
-        nowhere = np.empty(0, np.int64)
-        return nowhere, nowhere, nowhere, np.empty(0, weight.dtype)
-    if keep_diagonal:
-        # Of each gate where several lie side by side.
-        movable = active // outputs != active % outputs % len(mask)
-        active, weights = active[movable], weights[movable]
-    chosen = np.asarray(rule.drop(weights, rate))
+def _chosen(connections, rate, drop, extra):
+    """Indices of the connections that a drop rule chooses, checked."""
+    weights = connections.weights
+    chosen = np.asarray(drop(weights, rate, **extra))
     if chosen.dtype == bool:
         raise ValueError(
             "A drop rule must return integer indices of connections: use "
             "`np.flatnonzero` for those of a boolean array. Received: "
-            f"{_described(chosen)} from drop={rule.drop}"
+            f"{_described(chosen)} from drop={drop}"
         )
     if chosen.size and (
         not np.issubdtype(chosen.dtype, np.integer)
@@ -177,35 +232,69 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
         raise ValueError(
             "A drop rule must return integer indices of connections, from 0 "
             f"to {len(weights) - 1} here. Received: {_described(chosen)} "
-            f"from drop={rule.drop}"
+            f"from drop={drop}"
         )
     chosen = chosen.astype(np.int64)
-    if len(chosen) == connections:
+    if 0 < len(chosen) == connections.count:
         strongest = np.argmax(np.abs(weights[chosen]).sum(axis=1))
         chosen = np.delete(chosen, strongest)
-    dropped = active[chosen]
-    taken[dropped] = False
-    survivors = np.count_nonzero(taken)
-    if connections - survivors != len(dropped):
+    taken = np.zeros(len(weights), bool)
+    taken[chosen] = True
+    distinct = np.count_nonzero(taken)
+    if distinct != len(chosen):
         raise ValueError(
             "A drop rule must return distinct indices. Received: "
-            f"{connections - survivors} distinct ones among {len(dropped)}, "
-            f"from drop={rule.drop}"
+            f"{distinct} distinct ones among {len(chosen)}, from drop={drop}"
         )
-    grown = np.asarray(rule.grow(connected, len(dropped), rng), np.int64)
+    return chosen
+
+
+def _checked_counts(counts, dropped):
+    counts = np.asarray(counts)
+    room = dropped.places - dropped.survivors
+    if (
+        counts.shape != room.shape
+        or not np.issubdtype(counts.dtype, np.integer)
+        or (counts < 0).any()
+        or (counts > room).any()
+    ):
+        raise ValueError(
+            "Each group must grow an integer number of connections, from 0 to "
+            f"its empty places, {room.tolist()} here. "
+            f"Received: counts={counts.tolist()}"
+        )
+    return counts.tolist()
+
+
+def _grow_in_group(dropped, count, rule, rng, sources, shape):
+    """Places in the packed matrix: dropped, emptied, grown; and new values."""
+    group = dropped.group
+    connected = dropped.survivors.copy()
+    taken = connected.reshape(-1)
+    survivors = np.count_nonzero(taken)
+    if survivors == taken.size:
+        nowhere = np.empty(0, np.int64)
+        return nowhere, nowhere, nowhere, np.empty(0)
+    extra = {
+        name: dropped.places
+        if name == "dropped"
+        else magnitude_in(group, sources[name])
+        for name in asked_by(rule.grow)
+    }
+    grown = np.asarray(rule.grow(connected, count, rng, **extra), np.int64)
     taken[grown[(grown >= 0) & (grown < taken.size)]] = True
     fitting = np.count_nonzero(taken) - survivors
-    if not fitting == len(grown) == len(dropped):
+    if not fitting == len(grown) == count:
         raise ValueError(
             "A grow rule must return as many distinct empty places as it is "
-            f"asked for, {len(dropped)} here. Received: {fitting} of them "
+            f"asked for, {count} here. Received: {fitting} of them "
             f"among {len(grown)} places, from grow={rule.grow}"
         )
-    values = np.asarray(rule.new_values((len(grown), group.tied), rng))
-    if values.shape != (len(grown), group.tied):
+    values = np.asarray(rule.new_values((count, group.tied), rng))
+    if values.shape != (count, group.tied):
         raise ValueError(
             "`new_values` must return an array of the shape it is given, "
-            f"{(len(grown), group.tied)} here. Received: "
+            f"{(count, group.tied)} here. Received: "
             f"shape={values.shape} from new_values={rule.new_values}"
         )
     if not np.isfinite(values).all():
@@ -213,11 +302,11 @@ def _rewire_group(weight, mask, group, rate, rule, rng, keep_diagonal):
             "`new_values` must return finite numbers. Received: "
             f"{_described(values)} from new_values={rule.new_values}"
         )
-    emptied = dropped[~taken[dropped]]
+    emptied = dropped.places[~taken[dropped.places]]
     return (
         *(
-            group.packed_places(places, *mask.shape)
-            for places in (dropped, emptied, grown)
+            group.packed_places(places, *shape)
+            for places in (dropped.places, emptied, grown)
         ),
         values.reshape(-1),
     )

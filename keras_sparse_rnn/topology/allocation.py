@@ -8,6 +8,8 @@ import numpy as np
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.arguments import check_sparsity
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
+from keras_sparse_rnn.topology.shares import rounded_to
+from keras_sparse_rnn.topology.shares import saturated_shares
 
 
 def _uniform(shape):
@@ -78,12 +80,10 @@ def allocate(shapes, sparsity, method="uniform"):
             f"sparsity={sparsity} leaves {budget} connections for "
             f"{len(shapes)} matrices. Received: sparsity={sparsity}"
         )
-    shares = _saturated_shares(
-        np.array([weight_of(shape) for shape in shapes], dtype=np.float64),
-        sizes,
-        budget,
-    )
-    return _rounded_to(budget, shares, sizes)
+    weights = np.array([weight_of(shape) for shape in shapes], np.float64)
+    least = np.ones_like(sizes)
+    shares = saturated_shares(weights, least, sizes, budget)
+    return rounded_to(budget, shares, least, sizes).tolist()
 
 
 def _checked_shapes(shapes):
@@ -98,40 +98,3 @@ def _checked_shapes(shapes):
             f"each an integer of at least 1. Received: shapes={shapes!r}"
         )
     return checked
-
-
-def _saturated_shares(weights, sizes, budget):
-    """Shares in proportion to `weights`, held between 1 and the size."""
-    shares = np.empty(len(sizes))
-    open_ = np.ones(len(sizes), bool)
-    left = float(budget)
-    while open_.any():
-        shares[open_] = weights[open_] * (left / weights[open_].sum())
-        over = open_ & (shares >= sizes)
-        under = open_ & (shares < 1)
-        # What full matrices give back can lift those below one, and the other
-        # way round, so the larger correction is made first.
-        surplus = (shares - sizes)[over].sum()
-        deficit = (1 - shares)[under].sum()
-        settled = over if over.any() and surplus >= deficit else under
-        if not settled.any():
-            break
-        shares[settled] = np.where(over, sizes, 1)[settled]
-        left -= shares[settled].sum()
-        open_ &= ~settled
-    return shares
-
-
-def _rounded_to(total, shares, sizes):
-    """Integers next to `shares` whose sum is `total`: largest remainders."""
-    counts = np.clip(np.floor(shares), 1, sizes).astype(np.int64)
-    missing = total - int(counts.sum())
-    step = 1 if missing > 0 else -1
-    # Ties go to the earlier matrix.
-    order = np.argsort(-step * (shares - counts), kind="stable")
-    while missing:
-        for index in order:
-            if missing and 1 <= counts[index] + step <= sizes[index]:
-                counts[index] += step
-                missing -= step
-    return counts.tolist()

@@ -86,7 +86,7 @@ def main(folder, engine):
 
     replicas = Replicas(strategy)
     two = tiny.fit(mirrored, ksr.SETCallback(0.6), replicas)
-    every = ksr.SETCallback(0.4, rule="set", every_steps=3)
+    every = ksr.SETCallback(0.4, rule="set", frequency=3)
     tiny.fit(mirrored, every, replicas, epochs=2)
     one = tiny.fit(single, ksr.SETCallback(0.6), epochs=1)
     np.savez(

@@ -28,13 +28,13 @@ class Schedule:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"every_steps": 3}, [3, 6, 9]),
-        ({"every_steps": 1}, [*range(1, 12)]),
-        ({"every_steps": 4, "start": 2}, [2, 6, 10]),
-        ({"every_steps": 2, "start": 7}, [7, 9, 11]),
-        ({"every_steps": 3, "end": 9}, [3, 6]),
-        ({"every_steps": 3, "end": 10}, [3, 6, 9]),
-        ({"every_steps": 2, "start": 5, "end": 8}, [5, 7]),
+        ({"frequency": 3}, [3, 6, 9]),
+        ({"frequency": 1}, [*range(1, 12)]),
+        ({"frequency": 4, "start": 2}, [2, 6, 10]),
+        ({"frequency": 2, "start": 7}, [7, 9, 11]),
+        ({"frequency": 3, "end": 9}, [3, 6]),
+        ({"frequency": 3, "end": 10}, [3, 6, 9]),
+        ({"frequency": 2, "start": 5, "end": 8}, [5, 7]),
     ],
 )
 def test_rewires_every_so_many_steps_from_start_to_end(options, expected):
@@ -61,7 +61,7 @@ def test_start_0_rewires_before_the_first_step():
     model = tiny.dense_model()
     before = tiny.masks(model)
     recorder, schedule = tiny.Recorder(), Schedule()
-    callback = schedule.callback(every_steps=5, start=0)
+    callback = schedule.callback(frequency=5, start=0)
     tiny.fit(model, callback, recorder, epochs=2)
     assert not tiny.same(recorder.before[0][3], before)
     assert recorder.steps_rewired() == [5]
@@ -70,7 +70,7 @@ def test_start_0_rewires_before_the_first_step():
 
 def test_the_default_schedule_is_a_cosine_of_the_steps():
     model = tiny.dense_model()
-    history = tiny.fit(model, ksr.SETCallback(0.8, every_steps=4)).history
+    history = tiny.fit(model, ksr.SETCallback(0.8, frequency=4)).history
     expected = [0.0] + [
         0.4 * (1 + math.cos(math.pi * step / 12)) for step in (4, 8)
     ]
@@ -87,7 +87,7 @@ def test_steps_per_execution_delays_to_the_next_execution(
     x, y = tiny.tokens(96)
     model = tiny.dense_model(steps_per_execution=steps_per_execution)
     recorder = tiny.Recorder()
-    callback = ksr.SETCallback(0.5, every_steps=3, rule="set")
+    callback = ksr.SETCallback(0.5, frequency=3, rule="set")
     tiny.fit(model, callback, recorder, epochs=2, x=x, y=y)
     begun = [step for *_, step, _, _ in recorder.before]
     assert begun == [*range(0, 24, steps_per_execution)]
@@ -108,7 +108,7 @@ def test_gradient_accumulation_counts_the_optimizers_steps():
     )
     model = tiny.dense_model(optimizer)
     recorder, schedule = tiny.Recorder(), Schedule()
-    callback = schedule.callback(every_steps=2)
+    callback = schedule.callback(frequency=2)
     tiny.fit(model, callback, recorder, epochs=4)
     # 16 batches are 8 steps. The schedule ends with the training.
     assert recorder.steps_rewired() == [2, 4, 6]
@@ -124,7 +124,7 @@ def test_skipped_steps_of_loss_scaling_do_not_count():
     )
     model = tiny.dense_model(optimizer)
     recorder, schedule = tiny.Recorder(), Schedule()
-    callback = schedule.callback(every_steps=3)
+    callback = schedule.callback(frequency=3)
     tiny.fit(model, callback, recorder, epochs=3)
     skipped = 12 - int(model.optimizer.iterations)
     assert 0 < skipped < 6
@@ -156,13 +156,13 @@ def test_unknown_length_needs_an_end():
     with pytest.raises(ValueError, match=r"pass `end=`.* Received: end=None$"):
         tiny.fit(
             model,
-            ksr.SETCallback(0.5, every_steps=3),
+            ksr.SETCallback(0.5, frequency=3),
             x=unknown_length(),
             y=None,
         )
     assert tiny.same(tiny.state(model), before)
     recorder, schedule = tiny.Recorder(), Schedule()
-    callback = schedule.callback(every_steps=3, end=10)
+    callback = schedule.callback(frequency=3, end=10)
     tiny.fit(model, callback, recorder, x=unknown_length(), y=None)
     assert recorder.steps_rewired() == [3, 6, 9]
     np.testing.assert_allclose(schedule.progress, [0.3, 0.6, 0.9])
@@ -174,7 +174,7 @@ def test_steps_per_epoch_tells_the_length():
     recorder, schedule = tiny.Recorder(), Schedule()
     tiny.fit(
         model,
-        schedule.callback(every_steps=3),
+        schedule.callback(frequency=3),
         recorder,
         x=unknown_length().repeat(),
         y=None,
@@ -197,7 +197,7 @@ def test_epochs_of_unknown_length_are_rewired():
 def test_validation_within_epochs_is_not_counted():
     model = tiny.dense_model()
     recorder = tiny.Recorder()
-    callback = ksr.SETCallback(0.5, every_steps=3, rule="set")
+    callback = ksr.SETCallback(0.5, frequency=3, rule="set")
     validation_data = tiny.tokens(40)
     tiny.fit(model, callback, recorder, validation_data=validation_data)
     assert recorder.steps_rewired() == [3, 6, 9]
@@ -206,9 +206,9 @@ def test_validation_within_epochs_is_not_counted():
 def test_second_fit_goes_on_counting():
     model = tiny.dense_model()
     schedule = Schedule()
-    tiny.fit(model, schedule.callback(every_steps=5))
+    tiny.fit(model, schedule.callback(frequency=5))
     recorder = tiny.Recorder()
-    tiny.fit(model, schedule.callback(every_steps=5), recorder)
+    tiny.fit(model, schedule.callback(frequency=5), recorder)
     # The first one ended at step 12, rewired last at step 10.
     assert recorder.steps_rewired() == [15, 20]
     expected = [5 / 12, 10 / 12, 3 / 12, 8 / 12]
@@ -217,7 +217,7 @@ def test_second_fit_goes_on_counting():
 
 def test_a_new_optimizer_begins_to_count_anew():
     model = tiny.dense_model()
-    callback = ksr.SETCallback(0.5, every_steps=5, rule="set")
+    callback = ksr.SETCallback(0.5, frequency=5, rule="set")
     tiny.fit(model, callback)
     model.compile("adam", "mse")
     recorder = tiny.Recorder()
@@ -229,7 +229,7 @@ def test_a_new_optimizer_begins_to_count_anew():
 def test_fit_from_an_epoch_on_goes_on_where_the_first_ended():
     whole, parts = tiny.dense_model(), tiny.dense_model()
     parts.set_weights(whole.get_weights())
-    callback = ksr.SETCallback(0.5, every_steps=3)
+    callback = ksr.SETCallback(0.5, frequency=3)
     tiny.fit(whole, callback, epochs=4)
     tiny.fit(
         parts,
@@ -254,9 +254,9 @@ def test_fit_from_an_epoch_on_goes_on_where_the_first_ended():
         ({"start": 3}, 3, True),
         ({"end": 1}, 3, True),
         ({"start": 3, "end": 9}, 3, True),
-        ({"every_steps": 4}, 1, True),
-        ({"every_steps": 3}, 1, False),
-        ({"every_steps": 3, "end": 3}, 2, True),
+        ({"frequency": 4}, 1, True),
+        ({"frequency": 3}, 1, False),
+        ({"frequency": 3, "end": 3}, 2, True),
     ],
 )
 def test_a_fit_too_short_to_rewire_logs_a_note(

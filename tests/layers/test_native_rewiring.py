@@ -102,7 +102,7 @@ def test_lists_with_and_without_dropout_of_each_gate_are_both_kept(lists_made):
 
 def test_rewiring_within_an_epoch_and_by_hand():
     model = compiled("stacked", "native")
-    fit(model, callbacks=[ksr.SETCallback(0.4, every_steps=2)])
+    fit(model, callbacks=[ksr.SETCallback(0.4, frequency=2)])
     engines.assert_zero_outside(model)
     before = [weight.mask.numpy() for weight in ksr.sparse_weights(model)]
     ksr.rewire(model, model.optimizer, 0.5)

@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from keras_sparse_rnn.rewiring import below_threshold
+from keras_sparse_rnn.rewiring import changed_sign
+from keras_sparse_rnn.rewiring import random_drop
 from keras_sparse_rnn.rewiring import smallest_magnitude
 from keras_sparse_rnn.rewiring import smallest_magnitude_per_sign
 from keras_sparse_rnn.rewiring.drop import smallest
@@ -99,3 +102,81 @@ def test_extremes(drop):
 def test_a_weight_of_zero_counts_as_positive():
     weights = np.array([[0.0], [-0.0], [-1.0], [-2.0]], np.float32)
     assert smallest_magnitude_per_sign(weights, 0.5).tolist() == [0, 2]
+
+
+@given(weights, rates, st.integers(0, 100))
+def test_random_drop_drops_the_share_and_repeats_itself(weights, rate, seed):
+    first, second = (
+        random_drop(weights, rate, rng=np.random.default_rng(seed)).tolist()
+        for _ in range(2)
+    )
+    assert len(first) == int(np.floor(rate * len(weights) + 0.5))
+    assert first == second == sorted(set(first))
+    assert set(first) <= set(range(len(weights)))
+
+
+def test_random_drop_takes_each_equally_often():
+    rng = np.random.default_rng(0)
+    weights = np.arange(8.0)[:, None]
+    times = np.zeros(8)
+    for _ in range(2000):
+        times[random_drop(weights, 0.25, rng=rng)] += 1
+    # Of 2000 draws with probability 1/4, five standard deviations.
+    assert np.abs(times - 500).max() < 5 * np.sqrt(2000 * 0.25 * 0.75)
+
+
+@given(weights, st.floats(0, 10) | st.sampled_from([0.0, 0.5, 1.0]))
+def test_below_threshold_drops_what_is_below_but_one(weights, threshold):
+    dropped = below_threshold(weights, 0.4, threshold=threshold).tolist()
+    sums = np.abs(weights).sum(axis=1)
+    below = [index for index, each in enumerate(sums) if each < threshold]
+    if len(below) == len(sums):
+        below.remove(int(np.argmax(sums)))
+    assert dropped == below
+
+
+@given(weights, st.integers(0, 100))
+def test_changed_sign_drops_what_left_its_sign_but_one(weights, seed):
+    rng = np.random.default_rng(seed)
+    signs = rng.choice(np.array([-1, 1], np.int8), weights.shape)
+    dropped = changed_sign(weights, 1.0, signs=signs).tolist()
+    sums = [0.0] * len(weights)
+    for (index, part), weight in np.ndenumerate(weights):
+        sums[index] += weight if signs[index, part] > 0 else -weight
+    gone = [index for index, each in enumerate(sums) if each < -1e-5]
+    unsure = [index for index, each in enumerate(sums) if abs(each) <= 1e-5]
+    assert len(dropped) < len(weights)
+    if len(gone) < len(weights):
+        assert set(gone) <= set(dropped) <= set(gone + unsure)
+    else:
+        (kept,) = set(gone) - set(dropped)
+        assert sums[kept] >= max(sums) - 1e-5
+
+
+def test_a_connection_changes_sign_by_the_sum_of_what_it_carries():
+    weights = np.array([[2, -1], [1, -2], [0, 0], [-1, 1]], np.float32)
+    signs = np.array([[1, 1], [1, 1], [1, -1], [-1, 1]], np.int8)
+    assert changed_sign(weights, 1.0, signs=signs).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [
+        lambda weights, rate: below_threshold(weights, rate, threshold=9.0),
+        lambda weights, rate: changed_sign(
+            weights, rate, signs=np.full(weights.shape, -1, np.int8)
+        ),
+    ],
+)
+def test_rules_without_a_fraction(drop):
+    weights = np.array([[3], [1], [2], [3]], np.float32)
+    assert drop(weights, 0.0).tolist() == []
+    assert len(drop(weights, 0.5)) == 3
+    assert drop(weights[:1], 0.5).tolist() == []
+    assert drop(weights[:0], 0.5).tolist() == []
+
+
+def test_a_sign_is_one_or_minus_one():
+    weights = np.ones((3, 1), np.float32)
+    with pytest.raises(ValueError, match=r"Received: signs=\[-1, 0, 1\]$"):
+        changed_sign(weights, 1.0, signs=np.array([[0], [1], [-1]], np.int8))

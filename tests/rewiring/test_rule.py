@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -25,12 +26,97 @@ def test_set_is_per_sign_normal_values_and_a_constant_rate():
     assert rewiring.set_rule(0.02).new_values.stddev == 0.02
 
 
+@pytest.mark.parametrize(
+    ("name", "drop", "grow", "schedule", "redistribute", "needs"),
+    [
+        (
+            "rigl",
+            rewiring.smallest_magnitude,
+            rewiring.largest_gradient,
+            rewiring.cosine,
+            None,
+            {"gradient"},
+        ),
+        (
+            "snfs",
+            rewiring.smallest_magnitude,
+            rewiring.largest_momentum,
+            rewiring.cosine,
+            rewiring.by_momentum,
+            {"momentum"},
+        ),
+        (
+            "dsr",
+            rewiring.below_threshold,
+            rewiring.random_growth_elsewhere,
+            rewiring.constant,
+            rewiring.by_survivors,
+            {"threshold"},
+        ),
+        (
+            "deep_r",
+            rewiring.changed_sign,
+            rewiring.random_growth_elsewhere,
+            rewiring.constant,
+            None,
+            {"signs"},
+        ),
+    ],
+)
+def test_presets_are_compositions(
+    name, drop, grow, schedule, redistribute, needs
+):
+    rule = rewiring.get(name)
+    assert rule == getattr(rewiring, f"{name}_rule")()
+    assert rule == rewiring.RewiringRule(
+        drop, grow, rewiring.zero_values, schedule, redistribute
+    )
+    assert rule.needs == needs
+
+
+def test_the_rules_with_random_growth_need_nothing():
+    assert rewiring.st_rnn_rule().needs == frozenset()
+    assert rewiring.set_rule().needs == frozenset()
+    rule = rewiring.RewiringRule(
+        drop=rewiring.random_drop, grow=rewiring.random_growth_elsewhere
+    )
+    assert rule.needs == frozenset()
+
+
+def test_a_rule_needs_what_any_of_its_functions_asks_for():
+    rule = rewiring.RewiringRule(
+        drop=rewiring.changed_sign,
+        grow=rewiring.largest_gradient,
+        redistribute=rewiring.by_momentum,
+    )
+    assert rule.needs == {"signs", "gradient", "momentum"}
+    fixed = functools.partial(rewiring.below_threshold, threshold=0.1)
+    assert rewiring.RewiringRule(drop=fixed).needs == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("role", "function", "name"),
+    [
+        ("drop", lambda weights, rate, *, gradient: [], "gradient"),
+        ("grow", lambda mask, count, rng, *, hessian: [], "hessian"),
+        ("new_values", lambda shape, rng, *, gradient: [], "gradient"),
+        ("schedule", lambda progress, *, threshold: 1.0, "threshold"),
+        ("redistribute", lambda s, d, p, *, rng: p, "rng"),
+    ],
+)
+def test_what_a_function_cannot_have_is_refused(role, function, name):
+    with pytest.raises(ValueError, match=rf"asks for \['{name}'\]$"):
+        rewiring.RewiringRule(**{role: function})
+
+
 def test_a_rule_is_passed_through():
     rule = dataclasses.replace(rewiring.st_rnn_rule(), schedule=lambda p: 0.5)
     assert rewiring.get(rule) is rule
 
 
-@pytest.mark.parametrize("rule", ["rigl", None, 3, ["set"], rewiring.cosine])
+@pytest.mark.parametrize(
+    "rule", ["no_such_rule", None, 3, ["set"], rewiring.cosine]
+)
 def test_unknown_rules(rule):
     with pytest.raises(ValueError, match="Received: rule=") as error:
         rewiring.get(rule)
@@ -76,8 +162,15 @@ def test_new_values_must_be_finite():
         )
 
 
-@pytest.mark.parametrize("name", ["drop", "grow", "new_values", "schedule"])
-@pytest.mark.parametrize("value", [None, "cosine", 0.5])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in ("drop", "grow", "new_values", "schedule", "redistribute")
+        for value in (None, "cosine", 0.5)
+        if (name, value) != ("redistribute", None)
+    ],
+)
 def test_what_is_no_function_is_refused(name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be") as error:
         rewiring.RewiringRule(**{name: value})

@@ -1,6 +1,5 @@
 """One rewiring of one matrix, by properties and by a slow reference."""
 
-import dataclasses
 import re
 
 import numpy as np
@@ -9,58 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_sparse_rnn.rewiring import RewiringRule
-from keras_sparse_rnn.rewiring import get
 from keras_sparse_rnn.rewiring import rewire
-from keras_sparse_rnn.topology import random_mask
-from keras_sparse_rnn.topology import with_diagonal
-from keras_sparse_rnn.topology.groups import matrix_groups
-
-GATES = {1: ("all",), 3: ("z", "r", "h"), 4: ("i", "f", "c", "o")}
-
-
-@dataclasses.dataclass
-class Case:
-    """A packed matrix with its mask and groups."""
-
-    weight: np.ndarray
-    mask: np.ndarray
-    groups: tuple
-
-    def rewire(self, rate, rule="st_rnn", seed=0, **arguments):
-        return rewire(
-            self.weight,
-            self.mask,
-            self.groups,
-            rate,
-            get(rule),
-            np.random.default_rng(seed),
-            **arguments,
-        )
-
-    def counts(self, mask):
-        return [np.count_nonzero(mask[g.columns]) for g in self.groups]
-
-
-def make(rows, units, gates, granularity, density, seed, diagonal=False):
-    """A matrix whose groups each have at least one connection."""
-    rng = np.random.default_rng(seed)
-    groups = matrix_groups(units * gates, GATES[gates], granularity)
-    mask = np.zeros((rows, units * gates), bool)
-    for group in groups:
-        shape = group.shape(rows)
-        size = shape[0] * shape[1]
-        least = shape[1] if diagonal else 1
-        count = min(max(round(density * size), least), size)
-        drawn = random_mask(shape, count, rng)
-        if diagonal:
-            drawn = with_diagonal(drawn, rng)
-        group.view(mask)[:] = drawn[:, None, :]
-    weight = rng.normal(size=mask.shape).astype(np.float32)
-    if seed % 2:
-        # Ties, and connections that weigh nothing.
-        weight = np.round(2 * weight) / 2
-    return Case(np.where(mask, weight, 0).astype(np.float32), mask, groups)
-
+from tests.rewiring.packed import make
 
 cases = st.builds(
     make,
@@ -258,7 +207,7 @@ def test_rate_out_of_range(rate):
         case.rewire(rate)
 
 
-@pytest.mark.parametrize("rule", ["rigl", None, 0.5, ["set"]])
+@pytest.mark.parametrize("rule", ["no_such_rule", None, 0.5, ["set"]])
 def test_what_is_no_rule(rule):
     case = make(3, 3, 1, "gate", 0.5, seed=0)
     received = re.escape(f"Received: rule={rule!r}")

@@ -1,0 +1,114 @@
+"""Magnitude pruning: from a dense model, or a sparse one, to a sparser one."""
+
+from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
+from keras_sparse_rnn.rewiring import CubicSparsity
+from keras_sparse_rnn.rewiring import OneShotSparsity
+
+
+class MagnitudePruningCallback(RewiringCallback):
+    """Prunes the smallest |w| while a model is trained; nothing grows.
+
+    The model may start dense, `SparseLSTM(256, sparsity=0)`. By default the
+    sparsity rises along a cubic (gradual magnitude pruning) and every group
+    reaches it. Other ways are a matter of the schedule:
+
+    - `OneShotSparsity(0.9, step)`: all at once, after training;
+    - `IterativeSparsity(0.9, rounds, begin, frequency)`: prune, retrain and
+      repeat (Han et al.);
+    - `RampSparsity(...)`: the ramp for recurrent networks (Narang et al.);
+    - `ConstantSparsity(0.9)`, or `PolynomialDecay` and `ConstantSparsity` of
+      tensorflow-model-optimization: any object called as `schedule(step)` that
+      returns whether to prune and to which sparsity.
+
+    Args:
+        final_sparsity: Float in `[0, 1)`, the share of places that are empty
+            at the end; or a schedule, which then decides alone, so that
+            `start` and `end` only say when it is asked.
+        frequency: As in `RewiringCallback`. Defaults to `"epoch"`.
+        start: Integer, the epoch, or step, at whose beginning it is first
+            pruned. Defaults to `0`.
+        end: Integer above `start`, the epoch, or step, at which the final
+            sparsity is reached. Defaults to `None`: with a number as
+            `final_sparsity`, the last one of the training.
+        initial_sparsity: Float in `[0, final_sparsity]`, the sparsity at
+            `start`. Defaults to `0.0`.
+        **options: `layers`, `log_dir` and `pruned_together`, as in
+            `RewiringCallback`.
+
+    Raises:
+        ValueError: If an argument is out of range; when training begins, if
+            the final sparsity is below the present one, and as
+            `RewiringCallback`.
+
+    Example:
+
+    ```python
+    model.add(ksr.SparseLSTM(256, sparsity=0))
+    ...
+    callback = ksr.MagnitudePruningCallback(0.9, end=8)
+    model.fit(x, y, epochs=10, callbacks=[callback])
+    ```
+
+    Reference:
+        - Zhu and Gupta, To Prune, or Not to Prune, arXiv:1710.01878
+        - Han et al., Learning both Weights and Connections for Efficient
+          Neural Networks, NeurIPS 2015
+        - Narang et al., Exploring Sparsity in Recurrent Neural Networks, ICLR
+          2017
+    """
+
+    def __init__(
+        self,
+        final_sparsity,
+        frequency="epoch",
+        start=0,
+        end=None,
+        initial_sparsity=0.0,
+        **options,
+    ):
+        is_schedule = callable(final_sparsity)
+        if not is_schedule:
+            # Makes one only to have the arguments checked.
+            _cubic(final_sparsity, initial_sparsity, start, end or start + 1)
+        super().__init__(
+            0.0,
+            "st_rnn",
+            frequency,
+            start,
+            end if is_schedule else None,
+            pruning=final_sparsity if is_schedule else None,
+            **options,
+        )
+        self._cubic = (
+            None if is_schedule else (final_sparsity, initial_sparsity)
+        )
+        self._last = end
+
+    def on_train_begin(self, logs=None):
+        if self._cubic is not None:
+            last = self._last_time() if self._last is None else self._last
+            self.pruning = _cubic(*self._cubic, self.start, last)
+        super().on_train_begin(logs)
+
+    def _last_time(self):
+        """The last epoch or step of the training at which it can be pruned."""
+        total, count = self.params["epochs"], self.frequency.count
+        if self.frequency.is_by_steps:
+            if self.params.get("steps") is None:
+                raise ValueError(
+                    "Counting steps, the schedule needs the number of steps of "
+                    "the training, which this data set does not tell: pass "
+                    "`end=`, or `steps_per_epoch=` to `fit`. "
+                    "Received: end=None"
+                )
+            total *= self.params["steps"]
+        return self.start + (total - 1 - self.start) // count * count
+
+
+def _cubic(final_sparsity, initial_sparsity, begin, end):
+    """A cubic schedule, or all at once if there is no time for more."""
+    if end <= begin:
+        return OneShotSparsity(final_sparsity, begin)
+    return CubicSparsity(
+        final_sparsity, end, initial_sparsity=initial_sparsity, begin=begin
+    )
