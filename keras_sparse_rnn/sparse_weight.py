@@ -96,7 +96,10 @@ class SparseWeight:
 
     @property
     def last_step(self):
-        """Integer, the optimizer's step at the last rewiring, or -1."""
+        """Integer, the optimizer's step at the last rewiring, or -1.
+
+        Also at the last time when one was due and there was nothing to do.
+        """
         return int(self._record()[_LAST_STEP])
 
     @property
@@ -226,6 +229,16 @@ class SparseWeight:
             assign_at(self.value, changed, rewiring.changed_weights)
             assign_at(self.mask, changed, rewiring.changed_mask)
             self._note_active(rewiring.grown)
+
+    def note_step(self, step):
+        """Notes the step at which it was time to rewire, and nothing was to do.
+
+        Args:
+            step: Integer, the optimizer's step.
+        """
+        record = self._record().copy()
+        record[_LAST_STEP] = step
+        self._variable("rewiring").assign(record)
 
     def note_epoch_over(self):
         """Notes that the epoch that began with the last rewiring is over.

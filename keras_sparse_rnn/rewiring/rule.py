@@ -184,8 +184,9 @@ def dsr_rule():
 def deep_r_rule(l1=1e-5, temperature=1e-10):
     """DeepR: what changed its sign goes, as many come at random places.
 
-    Before that all weights take a `RandomWalk`. Each group keeps its count. The variant of a budget for the whole network
-    is `dataclasses.replace(deep_r_rule(), redistribute=by_size)`.
+    Before that all weights take a `RandomWalk`. Each group keeps its count. The
+    variant of a budget for the whole network is
+    `dataclasses.replace(deep_r_rule(), redistribute=by_size)`.
 
     Args:
         l1: Float of at least 0, the decay of the walk. Defaults to `1e-5`.
