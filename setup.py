@@ -73,6 +73,7 @@ class WheelForEveryPython(bdist_wheel):
 
 EXTRAS = {
     "text": ["tensorflow-text>=2.20", "absl-py>=1.4"],
+    "analysis": ["scipy>=1.11.4"],
     "plots": ["matplotlib>=3.8"],
     "tensorboard": ["tensorboard>=2.20"],
 }

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from keras_sparse_rnn import analysis
 from keras_sparse_rnn import rewiring
 from keras_sparse_rnn import topology
 from keras_sparse_rnn.analysis.cost_meter import CostMeter
@@ -20,6 +21,7 @@ from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
 from keras_sparse_rnn.callbacks import SNFSCallback
+from keras_sparse_rnn.callbacks import TopologyHistory
 from keras_sparse_rnn.conversion import load_dense_weights
 from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
@@ -69,11 +71,13 @@ __all__ = [
     "SparseSimpleRNNCell",
     "SparseWeight",
     "SparsityReport",
+    "TopologyHistory",
     "TrainingCost",
     "WeightMatrix",
     "__version__",
     "add_iss_regularizer",
     "alive_units",
+    "analysis",
     "load_dense_weights",
     "plot_masks",
     "rewire",

@@ -11,6 +11,7 @@ from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.callbacks.rigl_callback import RigLCallback
 from keras_sparse_rnn.callbacks.set_callback import SETCallback
 from keras_sparse_rnn.callbacks.snfs_callback import SNFSCallback
+from keras_sparse_rnn.callbacks.topology_history import TopologyHistory
 
 __all__ = [
     "DSRCallback",
@@ -22,4 +23,5 @@ __all__ = [
     "RigLCallback",
     "SETCallback",
     "SNFSCallback",
+    "TopologyHistory",
 ]

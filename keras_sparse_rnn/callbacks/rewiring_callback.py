@@ -116,11 +116,12 @@ class RewiringCallback(keras.callbacks.Callback):
     model.fit(x, y, epochs=10, callbacks=[callback])
 
     # GraNet: prune to a cubic schedule, then rewire by gradients.
+    cubic = ksr.rewiring.CubicSparsity(0.9, end=4_000, initial_sparsity=0.5)
     granet = ksr.RewiringCallback(
         0.5,
         "rigl",
         frequency=100,
-        pruning=ksr.rewiring.CubicSparsity(0.9, 4_000, initial_sparsity=0.5),
+        pruning=cubic,
         pruned_together=True,
     )
     ```
@@ -392,9 +393,9 @@ class RewiringCallback(keras.callbacks.Callback):
             self._next_asked = epoch + 1
         # With averaged weights `SwapEMAWeights` may come later in the list and
         # put the trained ones back only now: then the first batch's beginning
-        # is the time.
-        averages = optimizer_slots.averages_weights(self.model.optimizer)
-        if not averages and "gradient" not in self.rule.needs:
+        # is the time. A gradient is noted in the first batch.
+        waits = optimizer_slots.averages_weights(self.model.optimizer)
+        if not waits and "gradient" not in self.rule.needs:
             self._rewire_if_epoch_is_due()
 
     def _was_interrupted_in(self, epoch):

@@ -120,9 +120,10 @@ def test_the_figure_is_saved(tmp_path):
     ],
     ids=["unbuilt", "dense"],
 )
-def test_a_layer_with_nothing_to_draw_is_refused(layer):
+@pytest.mark.parametrize("plot", [ksr.plot_masks, ksr.analysis.plot_degrees])
+def test_a_layer_with_nothing_to_draw_is_refused(plot, layer):
     with pytest.raises(ValueError, match="Received: layer='mine'"):
-        ksr.plot_masks(layer())
+        plot(layer())
 
 
 def test_what_is_no_layer_is_refused():
@@ -174,3 +175,60 @@ def test_a_long_name_is_shortened_in_the_middle():
     layer = built(ksr.SparseDense(3, sparsity=0.5, name="a" * 30 + "b" * 30))
     [label] = labels(ksr.plot_masks(layer), 3)
     assert label == "a" * 13 + "…" + "b" * 13 + "/kernel"
+
+
+def test_degree_distributions_of_each_gate():
+    layer = built(ksr.SparseGRU(4, sparsity=0.5, name="mine"))
+    figure = ksr.analysis.plot_degrees(layer)
+    assert len(figure.axes) == 2 * 2
+    for weight, row in zip(
+        layer.sparse_weights, np.reshape(figure.axes, (2, 2)), strict=True
+    ):
+        for axis, side in zip(row, (1, 0), strict=True):
+            *gates, random = axis.get_lines()
+            names = [line.get_label() for line in gates]
+            assert names == ["gate z", "gate r", "gate h"]
+            for line, group in zip(gates, weight.groups, strict=True):
+                counts = group.view(weight.mask.numpy())[:, 0].sum(axis=side)
+                for degree, share in enumerate(line.get_ydata()):
+                    assert share == pytest.approx(np.mean(counts >= degree))
+            places = weight.shape[0] if side == 0 else 4
+            assert random.get_label() == "random"
+            # Half of the places, each with even odds.
+            np.testing.assert_allclose(
+                random.get_ydata()[[0, places, places + 1]],
+                [1, 0.5**places, 0],
+            )
+    assert labels(figure, 2)[0] == f"mine/{layer.cell.name}/kernel"
+
+
+def test_degrees_are_drawn_where_units_have_them():
+    layer = built(ksr.SparseDense(400, sparsity=0.5, name="mine"), 500)
+    for axis, counts in zip(
+        ksr.analysis.plot_degrees(layer).axes,
+        ksr.analysis.degrees(layer.sparse_weights[0].mask.numpy()),
+        strict=True,
+    ):
+        low, high = axis.get_xlim()
+        assert 100 < low < counts.min()
+        assert counts.max() < high < 400
+        assert [line.get_label() for line in axis.get_lines()] == [
+            "as it is",
+            "random",
+        ]
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_degrees_of_a_mask_that_is_full_or_empty(connected):
+    layer = built(ksr.SparseDense(4, sparsity=0.5))
+    [weight] = layer.sparse_weights
+    weight.start_with(np.full(weight.shape, connected))
+    for axis, degree in zip(
+        ksr.analysis.plot_degrees(layer).axes,
+        (4, 5) if connected else (0, 0),
+        strict=True,
+    ):
+        for line in axis.get_lines():
+            shares = line.get_ydata()
+            assert (shares[: degree + 1] == 1).all()
+            assert not shares[degree + 1 :].any()

@@ -151,6 +151,7 @@ def train(
         callbacks["kill"] = Killer(*kill)
     listed = [callbacks[each] for each in order.split() if each in callbacks]
     listed.append(Journal(folder / f"{name}.journal"))
+    listed.insert(0, ksr.TopologyHistory(folder / f"{name}.topologies"))
     if stateful:
         # States need the size of a batch, which a `PyDataset` does not tell.
         data = tf.data.Dataset.from_tensor_slices((x, y))

@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import pytest
 
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.analysis import load_topologies
 from keras_sparse_rnn.engine import library
 
 HERE = pathlib.Path(__file__).parent
@@ -149,6 +151,22 @@ def test_killed_and_resumed_ends_as_if_never_killed(folder, name):
     assert not different
     [process] = journal(folder, f"whole {settings}")
     assert len(process) > 2
+
+
+def assert_same_masks(topology, other):
+    for mask, its in zip(topology.masks, other.masks, strict=True):
+        np.testing.assert_array_equal(mask, its)
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_and_resumed_has_the_same_record_of_topologies(folder, name):
+    settings, _, _ = KILLED[name]
+    resumed = load_topologies(folder / f"{name}.topologies")
+    whole = load_topologies(folder / f"whole {settings}.topologies")
+    assert [*resumed] == [*whole] == [0, 1, 2, 3]
+    for epoch, topology in whole.items():
+        assert_same_masks(resumed[epoch], topology)
+    assert ksr.analysis.edit_distance(whole[0], whole[3]) > 0
 
 
 @pytest.mark.parametrize(

@@ -215,3 +215,12 @@ def test_what_is_too_dear_is_skipped_so_that_the_sum_is_exact():
     )
     # Of 60 weights 30 stay: one cheap one, seven dear ones, and a cheap one.
     assert [each.tolist() for each in counts] == [[7], [2]]
+
+
+def test_connections_of_several_weights_go_to_the_nearest_count():
+    case = make(3, 3, 4, "unit", 1.0, seed=0)
+    matrix = (case.weight, case.mask, case.groups, False)
+    # Half of nine, halves up as in `pruned_counts`.
+    (counts,) = pooled_pruned_counts([matrix], 0.5)
+    assert counts.tolist() == [5]
+    assert pruned_counts(case.mask, case.groups, 0.5).tolist() == [5]

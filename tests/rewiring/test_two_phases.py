@@ -252,6 +252,18 @@ def test_a_full_group_gives_only_where_connections_are_redistributed():
         assert lost == ([0, 2] if rule is plain else [10, 2])
 
 
+def test_where_nothing_can_move_no_function_is_asked():
+    def never(*arguments):
+        raise AssertionError(arguments)
+
+    case = make(4, 5, 3, "gate", 1.0, seed=0)
+    rewiring = case.rewire(0.5, RewiringRule(never, never, never))
+    assert len(rewiring.changed) == 0
+    # One that asks for nothing to go leaves a full group full.
+    rule = RewiringRule(lambda weights, rate: [], never, redistribute=by_size)
+    assert len(case.rewire(0.5, rule).changed) == 0
+
+
 def test_rewire_is_the_two_phases_with_one_generator():
     case = make(5, 4, 4, "gate", 0.4, seed=2)
     once = case.rewire(0.5, "set", seed=3)

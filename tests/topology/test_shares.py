@@ -65,3 +65,9 @@ def test_rounding_moves_by_less_than_one_where_it_may(budget):
 def test_ties_go_to_the_earlier_one():
     least, most = np.zeros(3, int), np.full(3, 9)
     assert rounded_to(4, np.full(3, 4 / 3), least, most).tolist() == [2, 1, 1]
+
+
+def test_ties_of_many_go_to_the_earlier_ones():
+    least, most = np.zeros(50, int), np.full(50, 9)
+    counts = rounded_to(10, np.full(50, 0.2), least, most)
+    assert counts.tolist() == [1] * 10 + [0] * 40
