@@ -55,13 +55,20 @@ class DenseGradient:
 
     def attach(self):
         """Lets the layer's backward pass add to it, when it is active."""
-        _attached(self._weight.layer)[self._weight.name] = self
+        of_weight = _attached(self._weight.layer, self._weight.name)
+        if self not in of_weight:
+            of_weight.append(self)
 
     def detach(self):
         """Undoes `attach()`."""
-        of_layer = _attached(self._weight.layer)
-        if of_layer.get(self._weight.name) is self:
-            del of_layer[self._weight.name]
+        of_weight = _attached(self._weight.layer, self._weight.name)
+        if self in of_weight:
+            of_weight.remove(self)
+
+    @property
+    def is_trained(self):
+        """Whether a training step computes its gradient at all."""
+        return self._weight.trainable
 
     def begin_step(self):
         """Says on the host that what comes next is another step."""
@@ -142,14 +149,16 @@ def effective_weight(layer, name):
     """
     variable = getattr(layer, f"_{name}")
     mask = getattr(layer, f"{name}_mask")
-    dense_gradient = _active(layer, name)
-    if dense_gradient is None and not clips_dense(layer):
+    active = _active(layer, name)
+    if not active and not clips_dense(layer):
         return masked(variable, mask)
+
+    def add(gradient):
+        for each in active:
+            each.add(gradient)
+
     return _selected(
-        layer,
-        ops.convert_to_tensor(variable),
-        ops.convert_to_tensor(mask),
-        None if dense_gradient is None else dense_gradient.add,
+        layer, ops.convert_to_tensor(variable), ops.convert_to_tensor(mask), add
     )
 
 
@@ -169,17 +178,15 @@ def effective_rows(layer, name, rows):
     """
     values = ops.take(getattr(layer, f"_{name}"), rows, axis=0)
     mask = ops.take(getattr(layer, f"{name}_mask"), rows, axis=0)
-    dense_gradient = _active(layer, name)
-    if dense_gradient is None and not clips_dense(layer):
+    active = _active(layer, name)
+    if not active and not clips_dense(layer):
         return masked(values, mask)
-    return _selected(
-        layer,
-        values,
-        mask,
-        None
-        if dense_gradient is None
-        else lambda gradient: dense_gradient.add_rows(rows, gradient),
-    )
+
+    def add(gradient):
+        for each in active:
+            each.add_rows(rows, gradient)
+
+    return _selected(layer, values, mask, add)
 
 
 def takes_dense_gradients(layer):
@@ -192,7 +199,7 @@ def takes_dense_gradients(layer):
         Boolean.
     """
     return clips_dense(layer) or any(
-        _active(layer, name) is not None for name in layer.sparse_names
+        _active(layer, name) for name in layer.sparse_names
     )
 
 
@@ -210,8 +217,7 @@ def _selected(layer, values, mask, add):
         def gradient(*args, upstream=None):
             if upstream is None:
                 (upstream,) = args
-            if add is not None:
-                add(upstream)
+            add(upstream)
             return upstream if dense else ops.where(mask, upstream, 0)
 
         return ops.where(mask, values, 0), gradient
@@ -226,17 +232,17 @@ class _Attached:
         self.by_name = {}
 
 
-def _attached(layer):
+def _attached(layer, name):
     if "_dense_gradients" not in vars(layer):
         layer._dense_gradients = _Attached()
-    return layer._dense_gradients.by_name
+    return layer._dense_gradients.by_name.setdefault(name, [])
 
 
 def _active(layer, name):
     if "_dense_gradients" not in vars(layer):
-        return None
-    found = layer._dense_gradients.by_name.get(name)
-    return found if found is not None and found.is_active else None
+        return []
+    of_weight = layer._dense_gradients.by_name.get(name, ())
+    return [each for each in of_weight if each.is_active]
 
 
 def _strategy_scope(variable):

@@ -1,6 +1,7 @@
 """Dense gradients of all sparse weights of a model, for one's own loop."""
 
 import keras
+from keras import ops
 
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn.arguments import is_number
@@ -82,10 +83,13 @@ class DenseGradients:
             )
             for weight in sparse_weights(model, layers)
         }
+        self._optimizer = optimizer
         self._open = 0
+        self._scale = None
 
     def __enter__(self):
         self._open += 1
+        self._scale = self._loss_scale()
         for each in self._of.values():
             each.attach()
             each.is_active = True
@@ -100,8 +104,14 @@ class DenseGradients:
                 each.detach()
 
     def are_noted(self):
-        """Whether every weight has a finite gradient of the last steps."""
-        return all(each.is_noted() for each in self._of.values())
+        """Whether every trained weight has a gradient of the last steps.
+
+        It has none of a step that loss scaling skipped, nor one that is not
+        finite.
+        """
+        return self._all_were_made() and all(
+            each.is_noted() for each in self._of.values() if each.is_trained
+        )
 
     def of(self, weights):
         """The gradients of weights.
@@ -115,12 +125,25 @@ class DenseGradients:
         Raises:
             ValueError: If a weight has none, or nothing was noted.
         """
+        all_were_made = self._all_were_made()
         for weight in weights:
             each = self._of.get(id(weight.value))
-            if each is None or not each.is_noted():
+            if each is None or not each.is_noted() or not all_were_made:
                 raise ValueError(
                     f"No dense gradient of '{weight.path}' was noted: train a "
                     "step inside of `with gradients:`, in a function that was "
-                    f"not traced outside of it. Received: gradients={self}"
+                    "not traced outside of it, and which loss scaling does "
+                    f"not skip. Received: gradients={self}"
                 )
         return [self._of[id(weight.value)].numpy() for weight in weights]
+
+    def _all_were_made(self):
+        """Whether loss scaling has skipped none of the last steps.
+
+        It is lowered then. The gradients of some weights may be finite in such
+        a step, or those of some calls of a layer.
+        """
+        return self._scale is not None and self._loss_scale() >= self._scale
+
+    def _loss_scale(self):
+        return float(ops.convert_to_tensor(self._optimizer.scale_loss(1.0)))

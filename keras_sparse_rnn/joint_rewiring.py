@@ -9,7 +9,6 @@ import collections
 import contextlib
 import dataclasses
 
-import numpy as np
 from keras import ops
 
 from keras_sparse_rnn import optimizer_slots
@@ -81,6 +80,8 @@ def rewire_weights(weights, optimizer, request, gradients=None):
         ValueError: If a weight is NaN, the rule needs a gradient that is not
             given, or returns what it may not; nothing is changed then.
     """
+    if not weights:
+        return ModelRewiring(0, float(request.rewire_rate), {})
     matrices = [
         _Matrix.of(weight, request.rule, gradient)
         for weight, gradient in zip(
@@ -93,7 +94,7 @@ def rewire_weights(weights, optimizer, request, gradients=None):
         for each in matrices:
             each.walk(request.rule.walk, rate, step)
     pruned = _prune(matrices, request)
-    threshold = _threshold(matrices, request)
+    threshold, wanted = _threshold(matrices, request)
     dropped = [each.drop(request, threshold) for each in matrices]
     counts = rules.shared_growth(
         dropped,
@@ -108,8 +109,7 @@ def rewire_weights(weights, optimizer, request, gradients=None):
         threshold = rules.adapted_threshold(
             threshold,
             sum(each.connections_dropped for each in grown),
-            request.rewire_rate
-            * sum(np.count_nonzero(each.mask) for each in matrices),
+            wanted,
         )
     # Layers of the same name in nested models have weights of the same path.
     moved = collections.Counter()
@@ -147,10 +147,10 @@ class _Matrix:
         return cls(weight, weight.value.numpy(), weight.mask.numpy(), sources)
 
     def walk(self, walk, learning_rate, step):
-        at_hand = {
-            "learning_rate": learning_rate,
-            "steps": step - max(self.weight.last_step, 0),
-        }
+        last = self.weight.last_step
+        # It is ahead if another optimizer made it.
+        last = last if 0 <= last <= step else 0
+        at_hand = {"learning_rate": learning_rate, "steps": step - last}
         if "signs" in self.sources:
             at_hand["signs"] = self.sources["signs"][self.mask]
         self.value = self.value.copy()
@@ -258,21 +258,25 @@ def _prune(matrices, request):
 
 
 def _threshold(matrices, request):
-    """The threshold of this rewiring, 0 if the rule needs none."""
+    """The threshold of this rewiring, and how many it should drop.
+
+    Both are 0 if the rule needs no threshold.
+    """
     if "threshold" not in request.rule.needs:
-        return 0.0
+        return 0.0, 0.0
+    magnitudes = rules.connection_magnitudes(
+        [
+            (
+                each.value,
+                each.mask,
+                each.weight.groups,
+                each.weight.keep_diagonal,
+            )
+            for each in matrices
+        ]
+    )
     known = max(each.weight.threshold for each in matrices)
-    return known or rules.first_threshold(
-        rules.connection_magnitudes(
-            [
-                (
-                    each.value,
-                    each.mask,
-                    each.weight.groups,
-                    each.weight.keep_diagonal,
-                )
-                for each in matrices
-            ]
-        ),
-        request.rewire_rate,
+    return (
+        known or rules.first_threshold(magnitudes, request.rewire_rate),
+        request.rewire_rate * len(magnitudes),
     )

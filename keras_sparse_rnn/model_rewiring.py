@@ -5,6 +5,8 @@ import keras
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.dense_gradient import clips_dense
+from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
@@ -101,11 +103,11 @@ def rewire(
     ]
     noted = None
     if "gradient" in rule.needs:
-        if gradients is None:
+        if not isinstance(gradients, DenseGradients):
             raise ValueError(
                 "The rule goes by dense gradients: pass `gradients=`, the "
                 "`keras_sparse_rnn.DenseGradients` of a training step. "
-                f"Received: gradients=None, rule={rule}"
+                f"Received: gradients={gradients!r}, rule={rule}"
             )
         noted = gradients.of(weights)
     check_carries(weights, rule)
@@ -142,11 +144,12 @@ def bring_in_order(weights, optimizer):
         optimizer: The Keras optimizer that trains them.
 
     Raises:
-        ValueError: If the optimizer was built for other variables, or the
-            gates of a mask differ though `granularity="unit"`; nothing is
-            changed then.
+        ValueError: If the optimizer was built for other variables, it averages
+            weights of a layer with `clipping="dense"`, or the gates of a mask
+            differ though `granularity="unit"`; nothing is changed then.
     """
     trained = [weight for weight in weights if weight.trainable]
+    _check_averages_hold(trained, optimizer)
     for weight in trained:
         optimizer_slots.slots_of(optimizer, weight.value)
         weight.check_tied(weight.mask.numpy())
@@ -156,6 +159,24 @@ def bring_in_order(weights, optimizer):
             start_signs(weight)
     for weight in trained:
         optimizer_slots.clear_empty_places(optimizer, weight)
+
+
+def _check_averages_hold(weights, optimizer):
+    """Refuses averages of weights that were never 0 where they should be.
+
+    With `clipping="dense"` an update moves empty places, which are 0 again
+    after it; the optimizer averages in between.
+    """
+    if not optimizer_slots.averages_weights(optimizer):
+        return
+    for weight in weights:
+        if clips_dense(weight.layer):
+            raise ValueError(
+                f"The moving average of '{weight.path}' would not be 0 where "
+                "there is no connection: leave out `use_ema=True`, or make the "
+                "layer with clipping='sparse'. Received: clipping='dense', "
+                f"optimizer={optimizer.name} with use_ema=True"
+            )
 
 
 def exploration_rate(weights):
@@ -200,19 +221,40 @@ def check_target(schedule, weights):
             `final_sparsity`, or `target_sparsity`, is checked.
         weights: List of `SparseWeight`s.
     """
-    final = getattr(
-        schedule, "final_sparsity", getattr(schedule, "target_sparsity", None)
-    )
-    groups = sum(len(weight.groups) for weight in weights)
-    places = sum(weight.total for weight in weights)
-    # Counts are whole numbers, rounded in each group.
-    if final is None or final >= sparsity(weights) - groups / max(places, 1):
+    final = _final_sparsity(schedule)
+    if final is None or final >= sparsity(weights) - _rounding(weights):
         return
     raise ValueError(
         f"Pruning to a sparsity of {final} would need connections that are "
         f"not there: the layers have a sparsity of {sparsity(weights):.4f} "
         f"already. Received: pruning={schedule}"
     )
+
+
+def reaches_target(schedule, weights):
+    """Whether weights are as sparse as a schedule is to make them.
+
+    Args:
+        schedule: As for `check_target`.
+        weights: List of `SparseWeight`s.
+
+    Returns:
+        Boolean, `False` if the schedule does not tell.
+    """
+    final = _final_sparsity(schedule)
+    return final is not None and sparsity(weights) >= final - _rounding(weights)
+
+
+def _final_sparsity(schedule):
+    return getattr(
+        schedule, "final_sparsity", getattr(schedule, "target_sparsity", None)
+    )
+
+
+def _rounding(weights):
+    """How far a sparsity may be off: counts are rounded in each group."""
+    groups = sum(len(weight.groups) for weight in weights)
+    return groups / max(sum(weight.total for weight in weights), 1)
 
 
 def check_rewire_rate(rewire_rate):

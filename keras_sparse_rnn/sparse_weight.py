@@ -98,7 +98,10 @@ class SparseWeight:
 
     @property
     def last_step(self):
-        """Integer, the optimizer's step at the last rewiring, or -1."""
+        """Integer, the optimizer's step at the last rewiring, or -1.
+
+        Also at the last time when one was due and there was nothing to do.
+        """
         return int(self._record()[_LAST_STEP])
 
     @property
@@ -246,7 +249,7 @@ class SparseWeight:
 
         Args:
             step: Integer, the optimizer's steps now.
-            dense_gradients: Integer, how many of the steps since the last time
+            dense_gradients: Number, how many of the steps since the last time
                 computed the dense gradient. Defaults to `0`.
         """
         record, levels = self._record().copy(), self._levels().copy()
@@ -263,6 +266,16 @@ class SparseWeight:
         record[_COUNTED_STEP] = step
         self._variable("rewiring").assign(record)
         self._variable("rewiring_levels").assign(levels)
+
+    def note_step(self, step):
+        """Notes the step at which it was time to rewire, and nothing was to do.
+
+        Args:
+            step: Integer, the optimizer's step.
+        """
+        record = self._record().copy()
+        record[_LAST_STEP] = step
+        self._variable("rewiring").assign(record)
 
     def note_epoch_over(self):
         """Notes that the epoch that began with the last rewiring is over.

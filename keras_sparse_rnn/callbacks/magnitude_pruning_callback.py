@@ -1,5 +1,7 @@
 """Magnitude pruning: from a dense model, or a sparse one, to a sparser one."""
 
+from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.rewiring import CubicSparsity
 from keras_sparse_rnn.rewiring import OneShotSparsity
@@ -26,7 +28,8 @@ class MagnitudePruningCallback(RewiringCallback):
             `start` and `end` only say when it is asked.
         frequency: As in `RewiringCallback`. Defaults to `"epoch"`.
         start: Integer, the epoch, or step, at whose beginning it is first
-            pruned. Defaults to `0`.
+            pruned. Steps are counted by the optimizer: pass its present one if
+            the model was trained before. Defaults to `0`.
         end: Integer above `start`, the epoch, or step, at which the final
             sparsity is reached. Defaults to `None`: with a number as
             `final_sparsity`, the last one of the training.
@@ -66,43 +69,66 @@ class MagnitudePruningCallback(RewiringCallback):
         initial_sparsity=0.0,
         **options,
     ):
+        check_integer("start", start, 0)
+        if end is not None:
+            check_integer("end", end, start + 1)
         is_schedule = callable(final_sparsity)
-        if not is_schedule:
-            # Makes one only to have the arguments checked.
-            _cubic(final_sparsity, initial_sparsity, start, end or start + 1)
         super().__init__(
             0.0,
             "st_rnn",
             frequency,
             start,
             end if is_schedule else None,
-            pruning=final_sparsity if is_schedule else None,
+            pruning=final_sparsity
+            if is_schedule
+            else _cubic(final_sparsity, initial_sparsity, start, start + 1),
             **options,
         )
-        self._cubic = (
+        # What a schedule is made of, which may depend on how long it trains.
+        self._range = (
             None if is_schedule else (final_sparsity, initial_sparsity)
         )
         self._last = end
 
     def on_train_begin(self, logs=None):
-        if self._cubic is not None:
-            last = self._last_time() if self._last is None else self._last
-            self.pruning = _cubic(*self._cubic, self.start, last)
-        super().on_train_begin(logs)
-
-    def _last_time(self):
-        """The last epoch or step of the training at which it can be pruned."""
-        total, count = self.params["epochs"], self.frequency.count
-        if self.frequency.is_by_steps:
-            if self.params.get("steps") is None:
+        if self._range is not None:
+            if self._last is not None:
+                self._end_at(self._last)
+            elif not self.frequency.is_by_steps:
+                epochs, count = self.params["epochs"], self.frequency.count
+                since = (epochs - 1 - self.start) // count * count
+                self._end_at(self.start + since)
+            elif self.params.get("steps") is None:
                 raise ValueError(
                     "Counting steps, the schedule needs the number of steps of "
                     "the training, which this data set does not tell: pass "
                     "`end=`, or `steps_per_epoch=` to `fit`. "
                     "Received: end=None"
                 )
-            total *= self.params["steps"]
-        return self.start + (total - 1 - self.start) // count * count
+        super().on_train_begin(logs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        if self._range is None or self._last is not None:
+            return
+        if self.frequency.is_by_steps:
+            # Anew in each epoch: loss scaling may have skipped steps.
+            last = self._timetable.last_of(self._steps_to_come(epoch))
+            if last >= 0:
+                self._end_at(last)
+
+    def _steps_to_come(self, epoch):
+        """The optimizer's steps at whose beginning callbacks will be asked."""
+        optimizer, steps = self.model.optimizer, self.params["steps"]
+        batches = int(keras_internals.micro_step(optimizer).numpy())
+        per_step = keras_internals.micro_steps_per_update(optimizer)
+        for _ in range(epoch, self.params["epochs"]):
+            for batch in range(0, steps, self.model.steps_per_execution):
+                yield (batches + batch) // per_step
+            batches += steps
+
+    def _end_at(self, last):
+        self.pruning = _cubic(*self._range, self.start, last)
 
 
 def _cubic(final_sparsity, initial_sparsity, begin, end):

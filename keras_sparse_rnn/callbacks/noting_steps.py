@@ -5,70 +5,79 @@ cost what they cost without: `fit` looks up the model's training function for
 each batch.
 """
 
-import weakref
+import contextlib
 
 
 class NotingSteps:
-    """Switches a model's training function for one callback.
+    """Lets single steps of a training note gradients, for one callback.
+
+    Nothing is left behind where a training is broken off: gradients are noted
+    while the step runs, and the plain training function is back before.
 
     Args:
         model: Compiled Keras model whose training begins.
-        gradients: `DenseGradients` of the model.
+        gradients: List of `DenseGradients` of the model.
     """
 
     def __init__(self, model, gradients):
+        self._model = model
         self.gradients = gradients
-        self._is_on = False
-        if model not in _functions:
-            _functions[model] = _TrainFunctions(model)
-        self._functions = _functions[model]
-        # What a training that was interrupted has left behind.
-        self._functions.switch_off()
+        self._functions = _train_functions(model)
 
-    def switch(self, on):
-        """Lets the steps that follow note gradients, or no longer.
-
-        Args:
-            on: Boolean.
-        """
-        if on == self._is_on:
-            return
-        self._is_on = on
-        if on:
-            self.gradients.__enter__()
-        else:
-            self.gradients.__exit__(None, None, None)
-        self._functions.toggle(self)
-
-    @property
-    def is_on(self):
-        """Whether the next step notes gradients."""
-        return self._is_on
+    def note_next(self):
+        """Lets the next step, or next few of one execution, note gradients."""
+        self._functions.note_next(self)
 
     def end(self):
         """Puts the plain training function back, when training ends."""
-        self.switch(False)
-        _functions.pop(self._functions.model, None)
+        if self._model.train_function is self._functions:
+            self._model.train_function = self._functions.plain
+        if vars(self._model).get(_KEPT_IN) is self._functions:
+            delattr(self._model, _KEPT_IN)
+
+
+# The attribute of a model during training: the callbacks of one `fit` share
+# its functions.
+_KEPT_IN = "_noting_train_functions"
+
+
+def _train_functions(model):
+    kept = vars(model).get(_KEPT_IN)
+    # Those of a training that was broken off are of no use once the model is
+    # compiled anew.
+    if kept is None or model.train_function not in (kept, kept.plain):
+        kept = _TrainFunctions(model)
+        setattr(model, _KEPT_IN, kept)
+    return kept
 
 
 class _TrainFunctions:
-    """The training functions of a model, by who notes gradients in them."""
+    """Stands in for a model's training function, once for each request."""
 
     def __init__(self, model):
-        self.model = model
-        self._noting = frozenset()
-        self._made = {self._noting: model.train_function}
+        self.plain = model.train_function
+        self._model = model
+        self._next = set()
+        # By who notes gradients in it.
+        self._made = {}
 
-    def switch_off(self):
-        for each in self._noting:
-            each.switch(False)
+    def note_next(self, noting_steps):
+        self._next.add(noting_steps)
+        self._model.train_function = self
 
-    def toggle(self, noting_steps):
-        self._noting = self._noting ^ {noting_steps}
-        if self._noting not in self._made:
-            self.model.make_train_function(force=True)
-            self._made[self._noting] = self.model.train_function
-        self.model.train_function = self._made[self._noting]
+    def __call__(self, iterator):
+        noting, self._next = frozenset(self._next), set()
+        self._model.train_function = self.plain
+        with contextlib.ExitStack() as noted:
+            for each in noting:
+                for gradients in each.gradients:
+                    noted.enter_context(gradients)
+            if noting not in self._made:
+                self._made[noting] = self._make()
+            return self._made[noting](iterator)
 
-
-_functions = weakref.WeakKeyDictionary()
+    def _make(self):
+        self._model.make_train_function(force=True)
+        made = self._model.train_function
+        self._model.train_function = self.plain
+        return made

@@ -198,7 +198,9 @@ class RewiringCallback(keras.callbacks.Callback):
             self._carry()
 
     def on_train_begin(self, logs=None):
-        self._checked = False
+        self._checked = self._has_pruned = False
+        self._noting, self._gradients = None, {}
+        self._waited = self._has_rewired = False
         self._first_epoch = True
         self._dense_gradients = 0
         optimizer_slots.check_supported(self.model.optimizer)
@@ -228,7 +230,7 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._moved, self._rate = 0, 0.0
-        self._has_gradient = self._goes_on_noting = False
+        self._has_gradient = self._goes_on_noting = self._is_noting = False
         if self.frequency.is_by_steps:
             self._begin_steps(epoch)
         else:
@@ -246,21 +248,18 @@ class RewiringCallback(keras.callbacks.Callback):
         else:
             self._rewire_if_epoch_is_due()
         if self._noting is not None and "momentum" in self.rule.needs:
-            self._noting.switch(True)
+            self._noting.note_next()
+            self._dense_gradients += self.model.steps_per_execution
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._noting is None or not self._noting.is_on:
+        if not self._is_noting:
             return
-        self._noting.switch(False)
-        self._dense_gradients += 1
-        if "gradient" in self.rule.needs:
-            # Gradients that are accumulated are noted until they are applied.
-            self._goes_on_noting = not keras_internals.has_just_updated(
-                self.model.optimizer
-            )
-            self._has_gradient = (
-                not self._goes_on_noting and self._noting.gradients.are_noted()
-            )
+        self._is_noting = False
+        is_noted = self._gradients["gradient"].are_noted()
+        # Gradients that are accumulated are noted until they are applied.
+        is_applied = keras_internals.has_just_updated(self.model.optimizer)
+        self._goes_on_noting = is_noted and not is_applied
+        self._has_gradient = is_noted and is_applied
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
@@ -278,10 +277,26 @@ class RewiringCallback(keras.callbacks.Callback):
         if self._noting is not None:
             self._noting.end()
             self._noting = None
-        if self.pruning is not None and not self._has_pruned:
+        weights = self._trainable_weights()
+        if (
+            self.pruning is not None
+            and weights
+            and not self._has_pruned
+            # As where a run is resumed that had pruned before.
+            and not model_rewiring.reaches_target(self.pruning, weights)
+        ):
             warnings.warn(
                 f"{type(self).__name__} pruned nothing: its schedule never "
                 f"said so in this training. Received: pruning={self.pruning}",
+                stacklevel=2,
+            )
+        if self._waited and weights and not self._has_rewired:
+            warnings.warn(
+                f"{type(self).__name__} rewired nothing: each time that it was "
+                "due, the gradient of a batch was missing. It needs a second "
+                "batch in the same epoch, and of all weights a finite "
+                "gradient, so that the loss must depend on them. Received: "
+                f"layers={[weight.path for weight in weights]}",
                 stacklevel=2,
             )
 
@@ -306,8 +321,10 @@ class RewiringCallback(keras.callbacks.Callback):
         """
         model_rewiring.check_has_sparse_layers(self.model)
         self._check_acts_alone()
-        self._carry()
         weights = sparse_weights(self.model, self.layers)
+        if self.pruning is not None:
+            model_rewiring.check_target(self.pruning, weights)
+        self._carry()
         model_rewiring.bring_in_order(weights, self.model.optimizer)
         self._checked = all(layer.built for layer in sparse_layers(self.model))
         if not self._checked:
@@ -319,22 +336,22 @@ class RewiringCallback(keras.callbacks.Callback):
                 f"{[w.path for w in weights]}",
                 stacklevel=2,
             )
-        if self.pruning is not None:
-            self._has_pruned = False
-            model_rewiring.check_target(self.pruning, weights)
-        if self.rule.needs & {"gradient", "momentum"} and weights:
-            momentum = self.momentum if "momentum" in self.rule.needs else 0
-            self._noting = NotingSteps(
-                self.model,
-                DenseGradients(
-                    self.model, self.model.optimizer, self.layers, momentum
-                ),
+        decays = {"gradient": 0, "momentum": self.momentum}
+        self._gradients = {
+            need: DenseGradients(
+                self.model, self.model.optimizer, self.layers, decay
             )
+            for need, decay in decays.items()
+            if need in self.rule.needs
+        }
+        if self._gradients:
+            self._noting = NotingSteps(self.model, [*self._gradients.values()])
 
     def _note_training(self):
         """Notes what the steps since the last time have cost."""
+        batches = keras_internals.micro_steps_per_update(self.model.optimizer)
         for weight in sparse_weights(self.model, self.layers):
-            weight.note_training(self._step(), self._dense_gradients)
+            weight.note_training(self._step(), self._dense_gradients / batches)
         self._dense_gradients = 0
 
     def _carry(self):
@@ -381,10 +398,12 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _begin_epoch(self, epoch):
         if self._first_epoch:
-            self._next_asked = epoch
-        self._epoch_due = self._timetable.is_due(epoch) and not (
-            self._first_epoch and self._was_interrupted_in(epoch)
-        )
+            self._begin_walk()
+            self._next_asked = self._timetable.last_before(epoch) + 1
+        self._epoch_due = self._timetable.is_due(epoch)
+        if self._first_epoch and self._was_interrupted_in(epoch):
+            self._epoch_due = False
+            self._next_asked = epoch + 1
         # With averaged weights `SwapEMAWeights` may come later in the list and
         # put the trained ones back only now: then the first batch's beginning
         # is the time. A gradient is noted in the first batch.
@@ -398,7 +417,10 @@ class RewiringCallback(keras.callbacks.Callback):
         return any(weight.last_epoch == epoch for weight in weights)
 
     def _rewire_if_epoch_is_due(self):
-        if self._epoch_due and self.model.built and self._is_ready():
+        if self._epoch_due and self.model.built:
+            if not self._is_ready():
+                self._waited = True
+                return
             self._epoch_due = False
             self._rewire(
                 self._epoch, self._timetable.progress(self._epoch), self._epoch
@@ -409,20 +431,31 @@ class RewiringCallback(keras.callbacks.Callback):
         self._steps_before = step
         if not self._first_epoch:
             return
-        self._next_asked = step
-        last = max((w.last_step for w in self._trainable_weights()), default=-1)
+        weights = self._trainable_weights()
+        last = max((weight.last_step for weight in weights), default=-1)
+        # It is ahead if another optimizer made it.
+        last = last if last <= step else -1
+        self._next_asked = last + 1
         steps = self.params.get("steps")
         epochs = self.params["epochs"] - epoch
         self._timetable = StepTimetable(
             self.frequency.count,
             self.start,
             self.end,
-            # It is ahead if another optimizer made it.
-            last if last <= step else -1,
+            last,
             None if steps is None else step + epochs * steps,
         )
+        self._begin_walk()
         if steps is not None:
             self._note_if_never_due()
+
+    def _begin_walk(self):
+        """Lets a random walk begin with this training, not with the weights."""
+        if self.rule.walk is None:
+            return
+        for weight in self._trainable_weights():
+            if weight.last_step < 0:
+                weight.note_step(self._step())
 
     def _rewire_if_step_is_due(self, batch):
         ahead = 0
@@ -438,11 +471,16 @@ class RewiringCallback(keras.callbacks.Callback):
         self._steps_before = step - batch
         if not self._timetable.is_time(step + ahead):
             return
-        if not self._is_ready() or not self._timetable.is_time(step):
+        if self._timetable.is_over(step):
+            self._timetable.note(step)
+            return
+        is_time = self._timetable.is_time(step)
+        if not self._is_ready():
+            self._waited |= is_time
+            return
+        if not is_time:
             return
         self._timetable.note(step)
-        if self._timetable.is_over(step):
-            return
         of_training = 0.0
         if self.rewire_rate and self.end is None:
             epochs = self._epoch + batch / self.params["steps"]
@@ -457,7 +495,9 @@ class RewiringCallback(keras.callbacks.Callback):
             self._goes_on_noting
             or keras_internals.has_just_updated(self.model.optimizer)
         ):
-            self._noting.switch(True)
+            self._noting.note_next()
+            self._is_noting = True
+            self._dense_gradients += self.model.steps_per_execution
         return False
 
     def _rewire(self, now, progress, epoch=None):
@@ -476,9 +516,13 @@ class RewiringCallback(keras.callbacks.Callback):
             target = rules.ask(self.pruning, self._next_asked, now)
             self._next_asked = now + 1
             self._has_pruned |= target is not None
-            if target is None and not rate:
-                return
         weights = self._trainable_weights()
+        if self.pruning is not None and target is None and not rate:
+            # A run that is resumed goes on counting from here.
+            if self.frequency.is_by_steps:
+                for weight in weights:
+                    weight.note_step(now)
+            return
         self._note_training()
         rewired = rewire_weights(
             weights,
@@ -491,11 +535,12 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            self._noting.gradients.of(weights)
+            self._gradients["gradient"].of(weights)
             if "gradient" in self.rule.needs
             else None,
         )
         self._has_gradient = False
+        self._has_rewired = True
         self._moved += rewired.connections_moved
         self._rate = rate
 

@@ -27,6 +27,13 @@ class EpochTimetable:
             and (epoch - self.first) % self._count == 0
         )
 
+    def last_before(self, epoch):
+        """The last epoch before this one at which it was time, or -1."""
+        epoch = min(epoch, self.stop)
+        if epoch <= self.first:
+            return -1
+        return epoch - 1 - (epoch - 1 - self.first) % self._count
+
     def progress(self, epoch):
         """Progress of the schedule, 1 at its end."""
         return epoch / self._end
@@ -71,6 +78,22 @@ class StepTimetable:
     def note(self, step):
         """Notes that it was rewired, or that it was time, after a step."""
         self._due = step + self._count
+
+    def last_of(self, steps):
+        """The last time that comes.
+
+        Args:
+            steps: Iterable of integers, the steps yet to come at whose
+                beginning it may be time, in order.
+
+        Returns:
+            The last of them at which it will be time, or -1.
+        """
+        due, last = self._due, -1
+        for step in steps:
+            if step >= due:
+                due, last = step + self._count, step
+        return last
 
     def progress(self, step, of_training):
         """Progress of the schedule, 1 at its end.
