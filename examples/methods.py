@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 import keras_sparse_rnn as ksr
 
-# The penalty of ISS and below what |w| is 0: tuned on one seed of IMDB, since
-# the authors' are those of another task.
-ISS_STRENGTH = 1e-3
+# The penalty of ISS and below what |w| is 0. The authors' are those of another
+# task. On IMDB, seed 0, a strength of 0.001 removed no unit in two epochs, one
+# of 0.005 100 of 256 in three at the same accuracy in validation. Where weights
+# end, from 0.0005 to 0.005, the threshold changes that by 10 units.
+ISS_STRENGTH = 5e-3
 ISS_THRESHOLD = 1e-3
 # The density at which GraNet's authors begin.
 GRANET_DENSITY = 0.5
@@ -175,6 +177,8 @@ def _granet(model, plan):
         ksr.RewiringCallback(
             plan.rewire_rate,
             "rigl",
+            # After the first epoch, if it is not the last.
+            start=min(1, plan.settled_epoch),
             pruning=_schedule(target, plan, min(target, 1 - GRANET_DENSITY)),
             pruned_together=True,
         )
