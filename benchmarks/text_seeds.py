@@ -15,6 +15,7 @@ import numpy as np
 from absl import app
 from absl import flags
 from measuring import print_table
+from measuring import spread
 from measuring import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -77,12 +78,6 @@ def histories(method, epsilon):
         for seed in range(FLAGS.seeds)
         if is_complete(seed, epsilon, method)
     ]
-
-
-def spread(values):
-    """The mean and the standard deviation of some percentages."""
-    deviation = np.std(values, ddof=1) if len(values) > 1 else 0
-    return f"{np.mean(values):.2%} ± {100 * deviation:.2f}"
 
 
 def report():
