@@ -32,6 +32,7 @@ class SparseDense(
             three values mean the same.
         keep_diagonal: Boolean, without effect: the kernel is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
+        clipping, rewiring_state: See `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`. As one
             product a call gains less than a recurrence, `"auto"` is native
             for large kernels of few connections alone.

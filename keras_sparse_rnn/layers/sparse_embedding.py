@@ -33,6 +33,7 @@ class SparseEmbedding(
             three values mean the same.
         keep_diagonal: Boolean, without effect: the table is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
+        clipping, rewiring_state: See `SparseLSTM`.
 
     Call arguments:
         inputs: Integer tensor of any shape, values in `[0, input_dim)`.

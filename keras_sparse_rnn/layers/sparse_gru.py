@@ -67,6 +67,7 @@ class SparseGRU(SparseRecurrentLayer, keras.layers.GRU):
         granularity: `"gate"`, `"kernel"` or `"unit"`, see `SparseLSTM`.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        clipping, rewiring_state: See `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
         recompute_gates: Boolean, see `SparseLSTM`.
 

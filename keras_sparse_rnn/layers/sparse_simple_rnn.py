@@ -49,6 +49,7 @@ class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
             three values mean the same.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
+        clipping, rewiring_state: See `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
         recompute_gates: Boolean, see `SparseLSTM`.
 
