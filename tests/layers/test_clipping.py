@@ -74,15 +74,14 @@ def test_training_is_that_of_a_dense_model_masked_after_each_step(name, clip):
         assert (now != value).any()
 
 
-@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
-def test_the_norm_is_that_of_the_dense_gradient(clip):
+def test_the_norm_is_that_of_the_dense_gradient():
     moved = {}
     x, y = data()
     start = make_model("sparse").get_weights()
     for clipping in ("sparse", "dense"):
         model = make_model(clipping)
         model.set_weights(start)
-        optimizer = keras.optimizers.SGD(1.0, **{clip: 1e-4})
+        optimizer = keras.optimizers.SGD(1.0, clipnorm=2e-3)
         model.compile(optimizer, "mse", run_eagerly=True)
         weights = ksr.sparse_weights(model)[1:]
         gradients = dense_twin.dense_gradients(model, x, y)[1:]
@@ -92,19 +91,17 @@ def test_the_norm_is_that_of_the_dense_gradient(clip):
             old - weight.value.numpy()
             for weight, old in zip(weights, before, strict=True)
         ]
-        if clip == "global_clipnorm":
-            continue
         for weight, step, gradient in zip(
             weights, moved[clipping], gradients, strict=True
         ):
             seen = np.where(weight.mask, gradient, 0)
             norm = np.linalg.norm(gradient if clipping == "dense" else seen)
-            assert norm > 1e-4
+            assert norm > 2e-3
             np.testing.assert_allclose(
-                step, 1e-4 * seen / norm, rtol=1e-3, atol=1e-7
+                step, 2e-3 * seen / norm, rtol=1e-3, atol=1e-7
             )
     for sparse, dense in zip(*moved.values(), strict=True):
-        assert np.linalg.norm(dense) < 0.995 * np.linalg.norm(sparse)
+        assert np.linalg.norm(dense) < 0.95 * np.linalg.norm(sparse)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
