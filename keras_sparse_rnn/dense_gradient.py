@@ -157,9 +157,9 @@ def effective_weight(layer, name):
         for each in active:
             each.add(gradient)
 
-    return _selected(
-        layer, ops.convert_to_tensor(variable), ops.convert_to_tensor(mask), add
-    )
+    # A copy: of a variable itself TensorFlow wants the gradient apart, eagerly.
+    values = ops.copy(variable)
+    return _selected(layer, values, ops.convert_to_tensor(mask), add)
 
 
 def effective_rows(layer, name, rows):

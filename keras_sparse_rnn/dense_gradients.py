@@ -8,6 +8,7 @@ from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.dense_gradient import DenseGradient
 from keras_sparse_rnn.rewiring_state import momentum_of
 from keras_sparse_rnn.sparse_layers import check_built
+from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 
@@ -58,6 +59,7 @@ class DenseGradients:
 
     def __init__(self, model, optimizer=None, layers=None, momentum=0):
         check_built(model)
+        check_has_sparse_layers(model)
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "Dense gradients need Keras's TensorFlow backend. "

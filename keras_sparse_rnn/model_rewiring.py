@@ -13,6 +13,7 @@ from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
 from keras_sparse_rnn.rewiring_state import start_signs
+from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.tracing import is_tracing
@@ -288,14 +289,4 @@ def check_new_slots(new_slots):
         raise ValueError(
             f"`new_slots` must be one of {optimizer_slots.NEW_SLOTS}. "
             f"Received: new_slots={new_slots!r}"
-        )
-
-
-def check_has_sparse_layers(model):
-    """Raises `ValueError` if a model has no sparse layer."""
-    if not sparse_layers(model):
-        raise ValueError(
-            f"The model '{model.name}' has no sparse layer, such as "
-            "`SparseLSTM` or `SparseEmbedding`, so there is nothing to "
-            f"rewire. Received: model={model.name!r}"
         )

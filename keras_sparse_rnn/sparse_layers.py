@@ -122,6 +122,16 @@ def check_is_layer(model):
         )
 
 
+def check_has_sparse_layers(model):
+    """Raises `ValueError` if a model has no sparse layer."""
+    if not sparse_layers(model):
+        raise ValueError(
+            f"The model '{model.name}' has no sparse layer, such as "
+            "`SparseLSTM` or `SparseEmbedding`, so there is nothing to "
+            f"rewire. Received: model={model.name!r}"
+        )
+
+
 def check_built(model):
     """Raises `ValueError` unless it is a model, or layer, that is built."""
     check_is_layer(model)

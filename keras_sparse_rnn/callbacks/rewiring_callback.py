@@ -23,6 +23,7 @@ from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
+from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
 from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
@@ -319,7 +320,7 @@ class RewiringCallback(keras.callbacks.Callback):
 
         What is not built yet is left for the next time.
         """
-        model_rewiring.check_has_sparse_layers(self.model)
+        check_has_sparse_layers(self.model)
         self._check_acts_alone()
         weights = sparse_weights(self.model, self.layers)
         if self.pruning is not None:

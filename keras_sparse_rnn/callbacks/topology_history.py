@@ -10,7 +10,7 @@ from keras_sparse_rnn.analysis.recorded_topologies import RecordedTopologies
 from keras_sparse_rnn.analysis.recorded_topologies import packed_topology
 from keras_sparse_rnn.analysis.recorded_topologies import recorded_files
 from keras_sparse_rnn.analysis.recorded_topologies import save_recorded
-from keras_sparse_rnn.model_rewiring import check_has_sparse_layers
+from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 
 

@@ -81,16 +81,16 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
             `sqrt(inputs / connections)` of their output, so that the variance
             of its input is that of the dense layer. Defaults to `False`, as in
             the papers.
-        clipping: String. `"sparse"`: optimizers see the gradient of
-            connections alone. `"dense"`: they see that of every place, which
-            matters to clipping by norm, as in code that masks weights after
-            each step; empty places are set to 0 again after it. Not with
-            averaged weights (`use_ema`), nor on the native engine. Defaults to
-            `"sparse"`.
-        rewiring_state: List of strings, what rewiring methods carry along,
-            saved with the layer: `"momentum"` (SNFS), an array of each
-            weight's size, `"signs"` (DeepR), a byte for each place. Their
-            callbacks add it where it is missing. Defaults to `()`.
+        clipping: String, the gradient that optimizers see. `"sparse"`: that
+            of the connections, 0 elsewhere. `"dense"`: that of every place,
+            so that clipping by norm works as in the PyTorch code of the
+            papers; empty places are set to 0 after each update, their slots
+            are not, and the layer needs the masked engine. It does not go
+            with an optimizer's `use_ema=True`. Defaults to `"sparse"`.
+        rewiring_state: List of what is kept, and saved, with each matrix for
+            a rewiring method: `"momentum"`, the averaged gradient of SNFS, or
+            `"signs"`, those of DeepR. The callbacks of these methods see to
+            it. Defaults to none.
         engine: String, how the recurrence is executed. `"masked"`: Keras's own
             loop, or cuDNN, on masked matrices. `"native"`: on a CPU, on the
             connections alone. `"auto"`: natively where that is faster, on a

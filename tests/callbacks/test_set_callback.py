@@ -21,9 +21,11 @@ def cosine(epoch, epochs):
 def test_errors_on_arguments_name_the_callback():
     with pytest.raises(TypeError, match=r"^SETCallback\.__init__\(\) "):
         ksr.SETCallback(drop_fraction=0.4)
-    assert inspect.signature(ksr.SETCallback) == inspect.signature(
-        ksr.RewiringCallback
+    taken, known = (
+        [*inspect.signature(each).parameters.values()]
+        for each in (ksr.SETCallback, ksr.RewiringCallback)
     )
+    assert taken == known[: len(taken)]
 
 
 def group_views(model, masks, values):
