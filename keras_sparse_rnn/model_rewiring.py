@@ -130,9 +130,7 @@ def rewire(
     return rewire_weights(
         weights,
         optimizer,
-        Request(
-            rewire_rate, rule, new_slots, epoch, sparsity, pruned_together
-        ),
+        Request(rewire_rate, rule, new_slots, epoch, sparsity, pruned_together),
         noted,
     )
 
