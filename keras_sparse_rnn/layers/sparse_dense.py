@@ -6,10 +6,10 @@ from keras_sparse_rnn.engine import MaskedWeight
 from keras_sparse_rnn.layers.engine_arguments import EngineArguments
 from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.native_product import NativeProduct
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

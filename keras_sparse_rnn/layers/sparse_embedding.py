@@ -5,9 +5,9 @@ from keras import ops
 
 from keras_sparse_rnn.dense_gradient import effective_rows
 from keras_sparse_rnn.engine import MaskedWeight
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
