@@ -2,11 +2,9 @@
 
 import logging
 import warnings
-import weakref
 
 import keras
 
-from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
@@ -15,11 +13,13 @@ from keras_sparse_rnn.arguments import check_between_0_and_1
 from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import plain_number
+from keras_sparse_rnn.callbacks.acting_together import acting_together
+from keras_sparse_rnn.callbacks.acting_together import check_acts_alone
+from keras_sparse_rnn.callbacks.acting_together import note_in_use
 from keras_sparse_rnn.callbacks.frequency import parse_frequency
-from keras_sparse_rnn.callbacks.noting_steps import NotingSteps
+from keras_sparse_rnn.callbacks.needed_gradients import NeededGradients
 from keras_sparse_rnn.callbacks.timetable import EpochTimetable
 from keras_sparse_rnn.callbacks.timetable import StepTimetable
-from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
@@ -28,10 +28,6 @@ from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
-
-# All rewiring callbacks that were passed to a `fit`: no callback sees the list
-# that it is in.
-_in_use = weakref.WeakSet()
 
 
 class RewiringCallback(keras.callbacks.Callback):
@@ -185,11 +181,11 @@ class RewiringCallback(keras.callbacks.Callback):
 
             self._summaries = MaskSummaries(log_dir)
         self._checked = False
-        self._noting = None
+        self._gradients = None
 
     def set_params(self, params):
         super().set_params(params)
-        _in_use.add(self)
+        note_in_use(self)
 
     def set_model(self, model):
         super().set_model(model)
@@ -200,10 +196,9 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._checked = self._has_pruned = False
-        self._noting, self._gradients = None, {}
+        self._gradients = None
         self._waited = self._has_rewired = False
         self._first_epoch = True
-        self._dense_gradients = 0
         optimizer_slots.check_supported(self.model.optimizer)
         steps = self.params.get("steps")
         if (
@@ -231,7 +226,8 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._moved, self._rate = 0, 0.0
-        self._has_gradient = self._goes_on_noting = self._is_noting = False
+        if self._gradients is not None:
+            self._gradients.begin_epoch()
         if self.frequency.is_by_steps:
             self._begin_steps(epoch)
         else:
@@ -248,19 +244,12 @@ class RewiringCallback(keras.callbacks.Callback):
             self._rewire_if_step_is_due(batch)
         else:
             self._rewire_if_epoch_is_due()
-        if self._noting is not None and "momentum" in self.rule.needs:
-            self._noting.note_next()
-            self._dense_gradients += self.model.steps_per_execution
+        if self._gradients is not None:
+            self._gradients.begin_batch()
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self._is_noting:
-            return
-        self._is_noting = False
-        is_noted = self._gradients["gradient"].are_noted()
-        # Gradients that are accumulated are noted until they are applied.
-        is_applied = keras_internals.has_just_updated(self.model.optimizer)
-        self._goes_on_noting = is_noted and not is_applied
-        self._has_gradient = is_noted and is_applied
+        if self._gradients is not None:
+            self._gradients.end_batch()
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
@@ -275,9 +264,8 @@ class RewiringCallback(keras.callbacks.Callback):
             self._summaries.write(weights, epoch)
 
     def on_train_end(self, logs=None):
-        if self._noting is not None:
-            self._noting.end()
-            self._noting = None
+        if self._gradients is not None:
+            self._gradients.end()
         weights = self._trainable_weights()
         if (
             self.pruning is not None
@@ -302,7 +290,7 @@ class RewiringCallback(keras.callbacks.Callback):
             )
 
     def _add_to(self, logs):
-        together = self._of_this_fit()
+        together = acting_together(self)
         weights = [
             weight
             for each in together
@@ -321,7 +309,7 @@ class RewiringCallback(keras.callbacks.Callback):
         What is not built yet is left for the next time.
         """
         check_has_sparse_layers(self.model)
-        self._check_acts_alone()
+        check_acts_alone(self)
         weights = sparse_weights(self.model, self.layers)
         if self.pruning is not None:
             model_rewiring.check_target(self.pruning, weights)
@@ -337,23 +325,15 @@ class RewiringCallback(keras.callbacks.Callback):
                 f"{[w.path for w in weights]}",
                 stacklevel=2,
             )
-        decays = {"gradient": 0, "momentum": self.momentum}
-        self._gradients = {
-            need: DenseGradients(
-                self.model, self.model.optimizer, self.layers, decay
-            )
-            for need, decay in decays.items()
-            if need in self.rule.needs
-        }
-        if self._gradients:
-            self._noting = NotingSteps(self.model, [*self._gradients.values()])
+        self._gradients = NeededGradients(
+            self.model, self.layers, self.rule, self.momentum
+        )
 
     def _note_training(self):
         """Notes what the steps since the last time have cost."""
-        batches = keras_internals.micro_steps_per_update(self.model.optimizer)
+        noted = 0 if self._gradients is None else self._gradients.steps_noted()
         for weight in sparse_weights(self.model, self.layers):
-            weight.note_training(self._step(), self._dense_gradients / batches)
-        self._dense_gradients = 0
+            weight.note_training(self._step(), noted)
 
     def _carry(self):
         """Lets the layers keep what the rule carries along."""
@@ -361,24 +341,6 @@ class RewiringCallback(keras.callbacks.Callback):
             for kind in sorted(self.rule.needs & {*KINDS}):
                 if layer.built:
                     layer.carry(kind)
-
-    def _check_acts_alone(self):
-        """Refuses another callback that rewires the same layers."""
-        mine = chosen_sparse_layers(self.model, self.layers)
-        for other in self._of_this_fit():
-            if other is self:
-                continue
-            theirs = chosen_sparse_layers(self.model, other.layers)
-            shared = [
-                layer.path or layer.name for layer in mine if layer in theirs
-            ]
-            if shared:
-                names = [type(each).__name__ for each in (self, other)]
-                raise ValueError(
-                    "Rewiring callbacks of one `fit` must act on different "
-                    "layers: keep one of them, or pass `layers=` to each. "
-                    f"Received: callbacks={names}, which both rewire {shared}"
-                )
 
     def _note_if_never_due(self):
         first, stop = self._timetable.first, self._timetable.stop
@@ -460,7 +422,7 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _rewire_if_step_is_due(self, batch):
         ahead = 0
-        if "gradient" in self.rule.needs and not self._has_gradient:
+        if self._gradients is not None and self._gradients.is_missing():
             # The step before must note its gradient.
             ahead = self.model.steps_per_execution
         if not self._timetable.is_time(self._steps_before + batch + ahead):
@@ -490,15 +452,11 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _is_ready(self):
         """Whether what the rule needs is there, or lets the step note it."""
-        if "gradient" not in self.rule.needs or self._has_gradient:
+        if self._gradients is None:
+            return "gradient" not in self.rule.needs
+        if not self._gradients.is_missing():
             return True
-        if self._noting is not None and (
-            self._goes_on_noting
-            or keras_internals.has_just_updated(self.model.optimizer)
-        ):
-            self._noting.note_next()
-            self._is_noting = True
-            self._dense_gradients += self.model.steps_per_execution
+        self._gradients.note_next()
         return False
 
     def _rewire(self, now, progress, epoch=None):
@@ -536,11 +494,8 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            self._gradients["gradient"].of(weights)
-            if "gradient" in self.rule.needs
-            else None,
+            self._gradients.taken(weights),
         )
-        self._has_gradient = False
         self._has_rewired = True
         self._moved += rewired.connections_moved
         self._rate = rate
@@ -564,18 +519,6 @@ class RewiringCallback(keras.callbacks.Callback):
             weight
             for weight in sparse_weights(self.model, self.layers)
             if weight.trainable
-        ]
-
-    def _of_this_fit(self):
-        """The rewiring callbacks of this `fit`, this one among them.
-
-        What tells one `fit` from another is the dict of parameters that it
-        gives to all of its callbacks.
-        """
-        return [
-            each
-            for each in _in_use
-            if each.model is self.model and each.params is self.params
         ]
 
     def _step(self):
