@@ -8,11 +8,9 @@ import matplotlib.pyplot as plt
 
 # Costs whose logarithms to the base 10 are nearer than this share a column.
 SAME_COST = 0.06
-# Between points of a column, and from a column to its names, in decades.
-BESIDE = 0.022
-TO_NAMES = 0.03
-# Between two names, as a share of the axis.
-LINE = 0.052
+# Between points of a column, in decades.
+BESIDE = 0.03
+MARKERS = "os^Dv<>Pp*Xhd8"
 
 
 def draw(panels, path):
@@ -30,13 +28,30 @@ def draw(panels, path):
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(6.4 * len(panels), 5),
+        figsize=(5.4 * len(panels) + 1.8, 4.6),
         squeeze=False,
         layout="constrained",
     )
+    # The same method looks the same in all panels.
+    names = dict.fromkeys(name for _, methods in panels for name, *_ in methods)
+    styles = {
+        name: {"color": f"C{place % 10}", "marker": MARKERS[place]}
+        for place, name in enumerate(names)
+    }
     for axis, (title, methods) in zip(axes[0], panels, strict=True):
-        _draw_panel(axis, title, methods)
+        _draw_panel(axis, title, methods, styles)
     axes[0][0].set_ylabel("test accuracy at the epoch chosen, %")
+    handles = {
+        name: handle
+        for axis in axes[0]
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        loc="outside right upper",
+        frameon=False,
+    )
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -60,92 +75,28 @@ def columns(costs):
     return found
 
 
-def spaced(heights, gap):
-    """Moves heights apart until neighbours are a gap apart, as little.
-
-    Args:
-        heights: Sequence of floats, in ascending order.
-        gap: Float above 0.
-
-    Returns:
-        Float array.
-    """
-    # A stack of names that touch is centred on the mean of where they belong.
-    stacks = []
-    for height in heights:
-        stacks.append([height])
-        while len(stacks) > 1 and _bottom(stacks[-1], gap) < gap + _top(
-            stacks[-2], gap
-        ):
-            stacks[-2:] = [stacks[-2] + stacks[-1]]
-    return np.concatenate(
-        [_bottom(stack, gap) + gap * np.arange(len(stack)) for stack in stacks]
-    )
-
-
-def _bottom(stack, gap):
-    return np.mean(stack) - gap * (len(stack) - 1) / 2
-
-
-def _top(stack, gap):
-    return np.mean(stack) + gap * (len(stack) - 1) / 2
-
-
-def _draw_panel(axis, title, methods):
+def _draw_panel(axis, title, methods, styles):
     names, costs, accuracies = zip(*methods, strict=True)
-    means = [100 * np.mean(values) for values in accuracies]
-    deviations = [
-        100 * np.std(values, ddof=1) if len(values) > 1 else 0
-        for values in accuracies
-    ]
-    colours = plt.get_cmap("tab20")(np.arange(0, 20) % 20)
-    low = min(m - d for m, d in zip(means, deviations, strict=True))
-    high = max(m + d for m, d in zip(means, deviations, strict=True))
-    margin = 0.06 * max(high - low, 0.1)
-    axis.set_ylim(low - margin, high + margin)
-    gap = LINE * (high - low + 2 * margin)
     for column in columns(costs):
-        by_height = sorted(column, key=lambda index: means[index])
-        places = {}
         for place, index in enumerate(sorted(column)):
             offset = BESIDE * (place - (len(column) - 1) / 2)
-            places[index] = costs[index] * 10**offset
-        at = max(places.values()) * 10**TO_NAMES
-        for index, height in zip(
-            by_height,
-            spaced([means[index] for index in by_height], gap),
-            strict=True,
-        ):
-            colour = colours[2 * index % 20 + (index >= 10)]
+            values = 100 * np.array(accuracies[index])
             axis.errorbar(
-                places[index],
-                means[index],
-                deviations[index],
-                fmt="o",
-                color=colour,
+                costs[index] * 10**offset,
+                values.mean(),
+                values.std(ddof=1) if len(values) > 1 else 0,
+                label=names[index],
+                linestyle="",
                 capsize=3,
-                markersize=6,
-            )
-            axis.annotate(
-                names[index],
-                (places[index], means[index]),
-                (at, height),
-                va="center",
-                fontsize=9,
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": colour,
-                    "linewidth": 0.6,
-                    "shrinkA": 1,
-                    "shrinkB": 3,
-                },
+                markersize=7,
+                **styles[names[index]],
             )
     axis.set_xscale("log")
-    axis.set_xlim(min(costs) / 1.3, max(costs) * 2.2)
+    axis.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
     ticks = [
         tick
-        for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-        if min(costs) / 1.3 <= tick
+        for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+        if min(costs) / 1.5 <= tick <= max(costs) * 1.5
     ]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.set_xticks([], minor=True)

@@ -1,10 +1,6 @@
-import hypothesis
-import hypothesis.strategies as st
-import numpy as np
 import pytest
 from methods_figure import columns
 from methods_figure import draw
-from methods_figure import spaced
 
 
 @pytest.mark.parametrize(
@@ -17,31 +13,6 @@ from methods_figure import spaced
 )
 def test_columns(costs, expected):
     assert columns(costs) == expected
-
-
-@pytest.mark.parametrize(
-    ("heights", "expected"),
-    [
-        ([5.0], [5.0]),
-        ([1.0, 3.0, 9.0], [1.0, 3.0, 9.0]),
-        ([4.0, 4.0], [3.5, 4.5]),
-        ([4.0, 4.0, 4.2], [3.0667, 4.0667, 5.0667]),
-        # The stack of the last two reaches the first one.
-        ([4.0, 4.8, 4.8], [3.5333, 4.5333, 5.5333]),
-    ],
-)
-def test_spaced(heights, expected):
-    np.testing.assert_allclose(spaced(heights, 1.0), expected, atol=1e-3)
-
-
-@hypothesis.given(
-    st.lists(st.floats(-100, 100), min_size=1, max_size=12), st.floats(0.1, 9)
-)
-def test_spaced_are_a_gap_apart_around_the_same_mean(heights, gap):
-    heights = sorted(heights)
-    places = spaced(heights, gap)
-    assert (np.diff(places) >= gap - 1e-6).all()
-    np.testing.assert_allclose(places.mean(), np.mean(heights), atol=1e-6)
 
 
 def test_draws_one_panel_and_several(tmp_path):
