@@ -449,6 +449,9 @@ class RewiringCallback(keras.callbacks.Callback):
             epochs = self._epoch + batch / self.params["steps"]
             of_training = epochs / self.params["epochs"]
         self._rewire(step, self._timetable.progress(step, of_training))
+        if self._timetable.is_time(step + self.model.steps_per_execution):
+            # The step that follows is the one before the next rewiring.
+            self._is_ready()
 
     def _is_ready(self):
         """Whether what the rule needs is there, or lets the step note it."""
