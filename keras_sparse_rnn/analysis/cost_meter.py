@@ -1,6 +1,6 @@
 """Counting what training costs while it goes on."""
 
-from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.arguments import check_at_least_0
 
 
 class CostMeter:
@@ -42,8 +42,8 @@ class CostMeter:
     """
 
     def __init__(self, matrices, steps=0, multiply_adds=0):
-        _check_at_least_0("steps", steps)
-        _check_at_least_0("multiply_adds", multiply_adds)
+        check_at_least_0("steps", steps)
+        check_at_least_0("multiply_adds", multiply_adds)
         self._dense_forward = sum(
             matrix.multiply_adds_dense for matrix in matrices
         )
@@ -89,8 +89,8 @@ class CostMeter:
         Raises:
             ValueError: If a number is out of range.
         """
-        _check_at_least_0("steps", steps)
-        _check_at_least_0("dense_gradients", dense_gradients)
+        check_at_least_0("steps", steps)
+        check_at_least_0("dense_gradients", dense_gradients)
         if dense_gradients > steps:
             raise ValueError(
                 f"`dense_gradients` must be at most steps={steps}. "
@@ -100,11 +100,3 @@ class CostMeter:
         self._steps += steps
         self._multiply_adds += 3 * forward * steps
         self._multiply_adds += dense_gradients * (self._dense_forward - forward)
-
-
-def _check_at_least_0(name, value):
-    if not (is_number(value) and 0 <= value < float("inf")):
-        raise ValueError(
-            f"`{name}` must be a finite number of at least 0. "
-            f"Received: {name}={value!r}"
-        )

@@ -11,6 +11,7 @@ import itertools
 
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.rewiring import ask
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
 
@@ -153,20 +154,8 @@ def _sparsities(schedule, steps):
     """The sparsity that each step is trained at: that of the last pruning."""
     sparsity = 0.0
     for step in range(steps):
-        answer = schedule(step)
-        try:
-            should_prune, target = answer
-            should_prune, target = bool(should_prune), float(target)
-        except (TypeError, ValueError):
-            should_prune, target = True, None
-        if should_prune:
-            if target is None or not 0 <= target < 1:
-                raise ValueError(
-                    "A schedule must return a pair, whether to prune and a "
-                    f"sparsity in [0, 1). Received: {answer!r} from "
-                    f"schedule={schedule!r} at step={step}"
-                )
-            sparsity = target
+        target = ask(schedule, step, step)
+        sparsity = sparsity if target is None else target
         yield sparsity
 
 
