@@ -223,7 +223,10 @@ class SparseLayer(TakesDenseWeights):
                 "If the file is a dense model's, call "
                 "`keras_sparse_rnn.load_dense_weights(model, path)`. "
                 if not store.keys()
-                else ""
+                else "If the file is of a layer that carried something along "
+                "for a rewiring method, as after `SNFSCallback` or "
+                "`DeepRCallback`, make this one with the same "
+                f"`rewiring_state=`, not {[*self.rewiring_state]}. "
             )
             raise ValueError(
                 f"{self._owner(self.name)} expects {len(variables)} variables "

@@ -378,3 +378,18 @@ def test_masks_of_another_granularity_are_refused(tmp_path):
         unit.load_weights(path)
     for variable, value in zip(unit.weights, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_a_file_with_what_a_method_carried_along_tells_how_to_load_it(tmp_path):
+    path = tmp_path / "carried.weights.h5"
+    models = [
+        keras.Sequential([ksr.SparseDense(3, sparsity=0.5, **arguments)])
+        for arguments in ({"rewiring_state": ["signs"]}, {})
+    ]
+    for model in models:
+        model(np.ones((2, 4), np.float32))
+    carrying, plain = models
+    carrying.save_weights(path)
+    match = r"same `rewiring_state=`, not \[\]\. Received: len\(variables\)=7"
+    with pytest.raises(ValueError, match=match):
+        plain.load_weights(path)
