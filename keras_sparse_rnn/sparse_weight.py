@@ -244,6 +244,9 @@ class SparseWeight:
         # Another optimizer counts anew.
         steps = step - record[_COUNTED_STEP]
         steps = int(steps if steps >= 0 else step)
+        if record[_COUNTED_STEP] != step:
+            record[_COUNTED_STEP] = step
+            self._variable("rewiring").assign(record)
         if not steps:
             return
         density = 1 - self.sparsity
@@ -251,8 +254,6 @@ class SparseWeight:
         counted = levels[_COUNTED] + steps
         levels[_COST] += (spent - steps * levels[_COST]) / counted
         levels[_COUNTED] = counted
-        record[_COUNTED_STEP] = step
-        self._variable("rewiring").assign(record)
         self._variable("rewiring_levels").assign(levels)
 
     def note_step(self, step):

@@ -102,6 +102,11 @@ def weight_matrices(model, time_steps=1):
     """
     check_integer("time_steps", time_steps, 1)
     _check_all_built(model)
+    return built_weight_matrices(model, time_steps)
+
+
+def built_weight_matrices(model, time_steps=1):
+    """As `weight_matrices`, but layers that are not built are left out."""
     layers = keras_internals.flatten_layers(model)
     each_step = {
         id(inner)

@@ -1,7 +1,7 @@
 """What training has cost so far, from what the weights have noted."""
 
 from keras_sparse_rnn.sparse_layers import sparse_weights
-from keras_sparse_rnn.weight_matrix import weight_matrices
+from keras_sparse_rnn.weight_matrix import built_weight_matrices
 
 
 def running_cost(model):
@@ -12,7 +12,8 @@ def running_cost(model):
     with it. Steps are weighed as in `CostMeter`.
 
     Args:
-        model: Built Keras model. The length of its sequences, which matters
+        model: Keras model. Layers that it has not built, as those that it does
+            not call, cost nothing. The length of its sequences, which matters
             only to how much its dense layers weigh, is that of its input, or 1
             where that is not fixed.
 
@@ -22,7 +23,7 @@ def running_cost(model):
     costs = {
         weight.path: weight.training_cost for weight in sparse_weights(model)
     }
-    matrices = weight_matrices(model, _time_steps(model))
+    matrices = built_weight_matrices(model, _time_steps(model))
     dense = sum(matrix.multiply_adds_dense for matrix in matrices)
     spent = sum(
         matrix.multiply_adds_dense * costs.get(matrix.path, 1.0)

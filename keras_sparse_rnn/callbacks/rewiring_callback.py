@@ -228,6 +228,9 @@ class RewiringCallback(keras.callbacks.Callback):
         self._moved, self._rate = 0, 0.0
         if self._gradients is not None:
             self._gradients.begin_epoch()
+        if self._first_epoch:
+            # Before a new optimizer has made more steps than the last one.
+            self._note_training()
         if self.frequency.is_by_steps:
             self._begin_steps(epoch)
         else:
@@ -486,6 +489,10 @@ class RewiringCallback(keras.callbacks.Callback):
                     weight.note_step(now)
             return
         self._note_training()
+        gradients = None
+        # There are none where a layer is never built.
+        if self._gradients is not None:
+            gradients = self._gradients.taken(weights)
         rewired = rewire_weights(
             weights,
             self.model.optimizer,
@@ -497,7 +504,7 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            self._gradients.taken(weights),
+            gradients,
         )
         self._has_rewired = True
         self._moved += rewired.connections_moved
