@@ -115,6 +115,10 @@ class DenseGradients:
             each.is_noted() for each in self._of.values() if each.is_trained
         )
 
+    def are_not_all_0(self):
+        """Whether what is held of any weight differs from 0 anywhere."""
+        return any(each.numpy().any() for each in self._of.values())
+
     def of(self, weights):
         """The gradients of weights.
 

@@ -78,7 +78,8 @@ def rewire_weights(weights, optimizer, request, gradients=None):
 
     Raises:
         ValueError: If a weight is NaN, the rule needs a gradient that is not
-            given, or returns what it may not; nothing is changed then.
+            given or an average of none, or returns what it may not; nothing is
+            changed then.
     """
     if not weights:
         return ModelRewiring(0, float(request.rewire_rate), {})
@@ -88,6 +89,7 @@ def rewire_weights(weights, optimizer, request, gradients=None):
             weights, gradients or [None] * len(weights), strict=True
         )
     ]
+    _check_momentum(matrices, request)
     step = optimizer_slots.steps_made(optimizer)
     if request.rule.walk is not None:
         rate = float(ops.convert_to_tensor(optimizer.learning_rate))
@@ -224,22 +226,27 @@ class _Matrix:
             ) from None
 
 
+def _check_momentum(matrices, request):
+    """Refuses averages of no gradient, by which any place is the best."""
+    if "momentum" not in request.rule.needs or not request.rewire_rate:
+        return
+    if not any(each.sources["momentum"].any() for each in matrices):
+        raise ValueError(
+            "The rule goes by averages of dense gradients, and none was noted "
+            "yet: train a step inside of `with gradients:`, where they are "
+            "`keras_sparse_rnn.DenseGradients(model, optimizer, momentum=0.9)`."
+            " Received: momentum=0 everywhere, of "
+            f"{[each.weight.path for each in matrices]}"
+        )
+
+
 def _prune(matrices, request):
     """A `Rewiring` of each matrix that only loses connections, or `None`."""
     if request.sparsity is None:
         return [None] * len(matrices)
     if request.pruned_together:
         counts = rules.pooled_pruned_counts(
-            [
-                (
-                    each.value,
-                    each.mask,
-                    each.weight.groups,
-                    each.weight.keep_diagonal,
-                )
-                for each in matrices
-            ],
-            request.sparsity,
+            [each.parts for each in matrices], request.sparsity
         )
     else:
         counts = [

@@ -195,6 +195,19 @@ def test_what_a_rule_carries_along_must_be_asked_for(model, rule, kind):
         np.testing.assert_array_equal(old, new)
 
 
+def test_an_average_of_no_gradient_is_none_to_go_by():
+    model = make_model(rewiring_state=["momentum"])
+    model.compile("sgd", "mse", run_eagerly=True)
+    before = [np.array(variable) for variable in model.variables]
+    match = r"none was noted yet.*Received: momentum=0 everywhere, of \["
+    with pytest.raises(ValueError, match=match):
+        ksr.rewire(model, None, 0.3, "snfs")
+    for old, new in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(old, new)
+    # Where nothing is to be moved, there is nothing to go by either.
+    assert not ksr.rewire(model, None, 0.0, "snfs").connections_moved
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

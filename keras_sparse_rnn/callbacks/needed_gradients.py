@@ -31,6 +31,7 @@ class NeededGradients:
         if self._gradients:
             self._steps = NotingSteps(model, [*self._gradients.values()])
         self._batches_noted = 0
+        self._has_average = "momentum" not in self._gradients
         self.begin_epoch()
 
     def begin_epoch(self):
@@ -40,6 +41,16 @@ class NeededGradients:
     def is_missing(self):
         """Whether the rule needs a step's gradient that is not there yet."""
         return "gradient" in self._gradients and not self._is_there
+
+    def has_average(self):
+        """Whether there is an average, of this training or one before.
+
+        It is 0 everywhere before the first step, and tells no place from
+        another then.
+        """
+        if not self._has_average:
+            self._has_average = self._gradients["momentum"].are_not_all_0()
+        return self._has_average
 
     def note_next(self):
         """Lets the next step note its gradient, if an update begins with it."""

@@ -41,7 +41,8 @@ class RewiringCallback(keras.callbacks.Callback):
     whatever their order, and the last epoch is not followed by a rewiring. A
     rule that goes by dense gradients takes those of a batch and rewires before
     the next batch of the same epoch, so in an epoch before its second one. The
-    batch's own update of the weights comes in between.
+    batch's own update of the weights comes in between. A rule that goes by
+    their average waits for the first one, where nothing was averaged before.
 
     At the end of each epoch it adds to `logs`, and so to `History`, and to
     TensorBoard if that callback comes later in the list:
@@ -459,7 +460,9 @@ class RewiringCallback(keras.callbacks.Callback):
     def _is_ready(self):
         """Whether what the rule needs is there, or lets the step note it."""
         if self._gradients is None:
-            return "gradient" not in self.rule.needs
+            return not self.rule.needs & {"gradient", "momentum"}
+        if not self._gradients.has_average():
+            return False
         if not self._gradients.is_missing():
             return True
         self._gradients.note_next()
