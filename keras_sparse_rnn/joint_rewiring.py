@@ -148,6 +148,12 @@ class _Matrix:
             sources["signs"] = signs_of(weight)
         return cls(weight, weight.value.numpy(), weight.mask.numpy(), sources)
 
+    @property
+    def parts(self):
+        """What the functions that pool several matrices take of each."""
+        groups, keep_diagonal = self.weight.groups, self.weight.keep_diagonal
+        return self.value, self.mask, groups, keep_diagonal
+
     def walk(self, walk, learning_rate, step):
         last = self.weight.last_step
         # It is ahead if another optimizer made it.
@@ -271,17 +277,7 @@ def _threshold(matrices, request):
     """
     if "threshold" not in request.rule.needs:
         return 0.0, 0.0
-    magnitudes = rules.connection_magnitudes(
-        [
-            (
-                each.value,
-                each.mask,
-                each.weight.groups,
-                each.weight.keep_diagonal,
-            )
-            for each in matrices
-        ]
-    )
+    magnitudes = rules.connection_magnitudes([each.parts for each in matrices])
     known = max(each.weight.threshold for each in matrices)
     return (
         known or rules.first_threshold(magnitudes, request.rewire_rate),
