@@ -260,6 +260,11 @@ def reaches_target(schedule, weights):
     return final is not None and sparsity(weights) >= final - _rounding(weights)
 
 
+def tells_target(schedule):
+    """Whether a schedule tells the sparsity that it ends with."""
+    return _final_sparsity(schedule) is not None
+
+
 def _final_sparsity(schedule):
     return getattr(
         schedule, "final_sparsity", getattr(schedule, "target_sparsity", None)

@@ -271,18 +271,8 @@ class RewiringCallback(keras.callbacks.Callback):
         if self._gradients is not None:
             self._gradients.end()
         weights = self._trainable_weights()
-        if (
-            self.pruning is not None
-            and weights
-            and not self._has_pruned
-            # As where a run is resumed that had pruned before.
-            and not model_rewiring.reaches_target(self.pruning, weights)
-        ):
-            warnings.warn(
-                f"{type(self).__name__} pruned nothing: its schedule never "
-                f"said so in this training. Received: pruning={self.pruning}",
-                stacklevel=2,
-            )
+        if self.pruning is not None and weights:
+            self._note_if_not_pruned(weights)
         if self._waited and weights and not self._has_rewired:
             warnings.warn(
                 f"{type(self).__name__} rewired nothing: each time that it was "
@@ -361,6 +351,26 @@ class RewiringCallback(keras.callbacks.Callback):
                 first,
                 self._timetable.unit,
                 stop,
+            )
+
+    def _note_if_not_pruned(self, weights):
+        # It may be though nothing went, as where a run is resumed.
+        if model_rewiring.reaches_target(self.pruning, weights):
+            return
+        if not self._has_pruned:
+            warnings.warn(
+                f"{type(self).__name__} pruned nothing: its schedule never "
+                f"said so in this training. Received: pruning={self.pruning}",
+                stacklevel=2,
+            )
+        elif model_rewiring.tells_target(self.pruning):
+            # Logged, no Python warning: another `fit` may go on with it.
+            logging.getLogger("keras_sparse_rnn").warning(
+                "Pruning ended at a sparsity of %.4f, before its schedule did: "
+                "let that end earlier, or train for longer. Received: "
+                "pruning=%s",
+                model_rewiring.sparsity(weights),
+                self.pruning,
             )
 
     def _begin_epoch(self, epoch):

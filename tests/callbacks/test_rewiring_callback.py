@@ -1,5 +1,6 @@
 """Fits that follow one another, weights from outside, and bad input."""
 
+import logging
 import math
 import re
 
@@ -186,7 +187,7 @@ def test_nan_at_a_rewiring_changes_nothing():
     with pytest.raises(
         ValueError, match=r"lstm.*kernel.* Received: weights=NaN"
     ):
-        tiny.fit(model, Spoil(), ksr.SETCallback(0.4), epochs=2)
+        tiny.fit(model, ksr.SETCallback(0.4), Spoil(), epochs=2)
     assert len(read) == 1
     assert tiny.same(tiny.state(model), read[0])
 
@@ -401,3 +402,29 @@ def test_refused_before_anything_is_brought_in_order():
                 y=None,
             )
         assert tiny.same(tiny.state(model), before)
+
+
+@pytest.mark.parametrize("frequency", ["epoch", 2])
+def test_an_average_of_gradients_is_waited_for(frequency):
+    model = tiny.dense_model()
+    callback = ksr.SNFSCallback(0.4, frequency=frequency, start=0)
+    recorder = tiny.Recorder()
+    tiny.fit(model, callback, recorder, epochs=1)
+    # Not before the first batch, when it tells no place from another.
+    assert recorder.rewired_before()[0] == (0, 1)
+
+
+@pytest.mark.parametrize(("epochs", "noted"), [(4, True), (6, False)])
+def test_pruning_that_ends_before_its_schedule_is_noted(epochs, noted, caplog):
+    model = tiny.dense_model()
+    cubic = ksr.rewiring.CubicSparsity(0.9, end=5, initial_sparsity=0.5)
+    with caplog.at_level(logging.WARNING, logger="keras_sparse_rnn"):
+        tiny.fit(model, ksr.MagnitudePruningCallback(cubic), epochs=epochs)
+    messages = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "keras_sparse_rnn"
+    ]
+    assert len(messages) == noted
+    for message in messages:
+        assert re.search(r"ended at a sparsity of 0\.87.*=0\.9", message)
