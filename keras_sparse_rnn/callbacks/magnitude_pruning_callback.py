@@ -12,7 +12,8 @@ class MagnitudePruningCallback(RewiringCallback):
 
     The model may start dense, `SparseLSTM(256, sparsity=0)`. By default the
     sparsity rises along a cubic (gradual magnitude pruning) and every group
-    reaches it. Other ways are a matter of the schedule:
+    reaches it; one that is sparser already stays as it is. Other ways are a
+    matter of the schedule:
 
     - `OneShotSparsity(0.9, step)`: all at once, after training;
     - `IterativeSparsity(0.9, rounds, begin, frequency)`: prune, retrain and
