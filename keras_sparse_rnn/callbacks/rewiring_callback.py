@@ -255,7 +255,6 @@ class RewiringCallback(keras.callbacks.Callback):
         if not self._checked:
             self._check()
         weights = sparse_weights(self.model, self.layers)
-        self._note_training()
         if logs is not None:
             self._add_to(logs)
         for weight in weights:
@@ -299,7 +298,16 @@ class RewiringCallback(keras.callbacks.Callback):
         logs["connections_moved"] = sum(each._moved for each in together)
         logs["rewire_rate"] = self._rate
         logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
-        logs["training_flops"] = running_cost(self.model)
+        logs["training_flops"] = running_cost(
+            self.model,
+            {
+                weight.path: weight.training_cost(
+                    each._step(), dense_gradients=each._dense_steps()
+                )
+                for each in together
+                for weight in sparse_weights(self.model, each.layers)
+            },
+        )
         if any(each.pruning is not None for each in together):
             logs["sparsity"] = model_rewiring.sparsity(weights)
 
@@ -329,11 +337,9 @@ class RewiringCallback(keras.callbacks.Callback):
             self.model, self.layers, self.rule, self.momentum
         )
 
-    def _note_training(self):
-        """Notes what the steps since the last time have cost."""
-        noted = 0 if self._gradients is None else self._gradients.steps_noted()
-        for weight in sparse_weights(self.model, self.layers):
-            weight.note_training(self._step(), noted)
+    def _dense_steps(self):
+        """How many steps since a rewiring took dense gradients."""
+        return 0 if self._gradients is None else self._gradients.steps_noted
 
     def _carry(self):
         """Lets the layers keep what the rule carries along."""
@@ -485,7 +491,11 @@ class RewiringCallback(keras.callbacks.Callback):
                 for weight in weights:
                     weight.note_step(now)
             return
-        self._note_training()
+        step, noted = self._step(), self._dense_steps()
+        trained = [
+            (weight, 1 - weight.sparsity)
+            for weight in sparse_weights(self.model, self.layers)
+        ]
         rewired = rewire_weights(
             weights,
             self.model.optimizer,
@@ -497,8 +507,11 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            self._gradients.taken(weights),
+            None if self._gradients is None else self._gradients.taken(weights),
         )
+        # Not before, as what is refused changes nothing.
+        for weight, density in trained:
+            weight.note_training(step, density, noted)
         self._has_rewired = True
         self._moved += rewired.connections_moved
         self._rate = rate
