@@ -58,6 +58,19 @@ def median_interval(values, rng, resamples=10_000):
     return float(np.median(values)), float(low), float(high)
 
 
+def spread(values):
+    """The mean and the standard deviation of some shares, as percentages.
+
+    Args:
+        values: Sequence of floats, one for each seed.
+
+    Returns:
+        String. The deviation is that of a sample, and 0 of a single value.
+    """
+    deviation = np.std(values, ddof=1) if len(values) > 1 else 0
+    return f"{np.mean(values):.2%} ± {100 * deviation:.2f}"
+
+
 def print_table(headings, rows):
     """Prints rows of strings, the first column left, the others right."""
     columns = zip(headings, *rows, strict=True)
@@ -88,7 +101,10 @@ def write_json(path, results):
         },
         "results": results,
     }
-    pathlib.Path(path).write_text(json.dumps(document, indent=2) + "\n")
+    # At once, so that a kill leaves no half of it.
+    partial = pathlib.Path(f"{path}.partial")
+    partial.write_text(json.dumps(document, indent=2) + "\n")
+    partial.replace(path)
     print(f"\nWritten to {path}")
 
 

@@ -1,6 +1,6 @@
 """How accurate is ST-LSTM, over several seeds, and how long does it train?
 
-Runs `examples/text_classification.py` for each seed: a sparse model, a sparser
+Runs `examples/text_classification.py` for each seed: ST-LSTM, a sparser
 one, and the dense one on the same batches. What a run has written stays, so a
 benchmark that was stopped goes on where it was.
 
@@ -15,6 +15,7 @@ import numpy as np
 from absl import app
 from absl import flags
 from measuring import print_table
+from measuring import spread
 from measuring import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -33,10 +34,10 @@ flags.DEFINE_string("engine", "native", "Engine of the sparse layer.")
 flags.DEFINE_string("runs", "text_seeds_runs", "Folder that runs write to.")
 flags.DEFINE_string("json", "text_seeds.json", "File to write.")
 
-# What is trained, in this order: name, kind of model, ε of the run.
+# What is trained, in this order: name, method, ε of the run.
 MODELS = (
-    ("ST-LSTM, ε = 10", "sparse", 10),
-    ("ST-LSTM, ε = 2", "sparse", 2),
+    ("ST-LSTM, ε = 10", "st_rnn", 10),
+    ("ST-LSTM, ε = 2", "st_rnn", 2),
     ("dense LSTM", "dense", 10),
 )
 
@@ -46,15 +47,15 @@ def folder(epsilon, seed):
     return pathlib.Path(FLAGS.runs, FLAGS.dataset, f"{epsilon}-{seed}")
 
 
-def is_complete(seed, epsilon, kind):
+def is_complete(seed, epsilon, method):
     """Whether all epochs of a model are on record."""
-    history = read_history(paths(folder(epsilon, seed), kind)[0])
+    history = read_history(paths(folder(epsilon, seed), method)[0])
     return len(history) == FLAGS.epochs
 
 
 def run(seed, epsilon, *arguments):
     """Runs the example, or what is left of it."""
-    if is_complete(seed, epsilon, "dense" if arguments else "sparse"):
+    if is_complete(seed, epsilon, "dense" if arguments else "st_rnn"):
         return
     command = [
         *(sys.executable, str(ROOT / "examples" / "text_classification.py")),
@@ -70,26 +71,20 @@ def run(seed, epsilon, *arguments):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def histories(kind, epsilon):
+def histories(method, epsilon):
     """The histories of a model's complete runs, a list."""
     return [
-        read_history(paths(folder(epsilon, seed), kind)[0])
+        read_history(paths(folder(epsilon, seed), method)[0])
         for seed in range(FLAGS.seeds)
-        if is_complete(seed, epsilon, kind)
+        if is_complete(seed, epsilon, method)
     ]
-
-
-def spread(values):
-    """The mean and the standard deviation of some percentages."""
-    deviation = np.std(values, ddof=1) if len(values) > 1 else 0
-    return f"{np.mean(values):.2%} ± {100 * deviation:.2f}"
 
 
 def report():
     """Writes what there is so far, and prints it as a table."""
     rows, results = [], {}
-    for name, kind, epsilon in MODELS:
-        found = histories(kind, epsilon)
+    for name, method, epsilon in MODELS:
+        found = histories(method, epsilon)
         if not found:
             continue
         summaries = [summarize(history) for history in found]

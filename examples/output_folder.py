@@ -5,13 +5,15 @@ import shutil
 from pathlib import Path
 
 
-def prepare_output(folder, settings, resume):
+def prepare_output(folder, settings, resume, methods):
     """Clears the output folder, or checks that a run can be resumed in it.
 
     Args:
         folder: String or path. It is made where it does not exist.
         settings: Dictionary of what decides the training, as JSON holds it.
         resume: Boolean, whether to go on with what the folder holds.
+        methods: Iterable of strings, all methods that may have been trained in
+            the folder.
 
     Returns:
         `pathlib.Path` of the folder.
@@ -29,7 +31,7 @@ def prepare_output(folder, settings, resume):
         folder.mkdir(parents=True, exist_ok=True)
         # First: what a kill leaves half cleared is no run to resume.
         settings_file.unlink(missing_ok=True)
-        _clear(folder)
+        _clear(folder, methods)
     # At once, so that a kill leaves no half of it.
     partial = settings_file.with_suffix(".partial")
     partial.write_text(json.dumps(settings, indent=2), encoding="utf-8")
@@ -37,34 +39,34 @@ def prepare_output(folder, settings, resume):
     return folder
 
 
-def paths(folder, kind):
+def paths(folder, method):
     """Names the files that training a model writes.
 
     Args:
         folder: `pathlib.Path` of the output folder.
-        kind: String, `"sparse"` or `"dense"`.
+        method: String, the name of the method.
 
     Returns:
         Tuple of `pathlib.Path`: history, best weights, backup folder.
     """
     return (
-        folder / f"history-{kind}.jsonl",
-        folder / f"best-{kind}.weights.h5",
-        folder / f"backup-{kind}",
+        folder / f"history-{method}.jsonl",
+        folder / f"best-{method}.weights.h5",
+        folder / f"backup-{method}",
     )
 
 
-def log_folder(folder, kind):
+def log_folder(folder, method):
     """Names the folder of a model's logs for TensorBoard.
 
     Args:
         folder: `pathlib.Path` of the output folder.
-        kind: String, `"sparse"` or `"dense"`.
+        method: String, the name of the method.
 
     Returns:
         `pathlib.Path`.
     """
-    return folder / "logs" / kind
+    return folder / "logs" / method
 
 
 def saved_model_folder(folder):
@@ -72,14 +74,20 @@ def saved_model_folder(folder):
     return folder / "saved_model"
 
 
-def _clear(folder):
+def results_file(folder):
+    """Names the file of what a finished run gave."""
+    return folder / "results.json"
+
+
+def _clear(folder, methods):
     """Removes what a run wrote, and nothing else."""
+    results_file(folder).unlink(missing_ok=True)
     folders = [saved_model_folder(folder)]
-    for kind in ("sparse", "dense"):
-        history, weights, backup = paths(folder, kind)
+    for method in methods:
+        history, weights, backup = paths(folder, method)
         history.unlink(missing_ok=True)
         weights.unlink(missing_ok=True)
-        folders += [backup, log_folder(folder, kind)]
+        folders += [backup, log_folder(folder, method)]
     for path in folders:
         if path.exists():
             shutil.rmtree(path)

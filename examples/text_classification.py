@@ -3,6 +3,8 @@ r"""Trains a sparse recurrent text classifier and hands over a SavedModel.
 The model is the one of Liu et al., "Efficient and effective training of sparse
 recurrent neural networks" (2021): embedding, one recurrent layer, softmax;
 embedding and recurrent layer sparse from the start and rewired once an epoch.
+Or trained by another method: dense, static masks, SET, RigL, SNFS, DSR, DeepR,
+gradual pruning, GraNet, ISS (`--method`).
 
 Without arguments it learns to tell installed packages apart by the prose of
 their docstrings, which takes a few minutes and downloads nothing:
@@ -19,6 +21,7 @@ Other data sets, with the paper's settings where it gives them:
 
 import contextlib
 import importlib.util
+import json
 import math
 import shlex
 import sys
@@ -29,20 +32,31 @@ import tensorflow as tf
 from absl import app
 from absl import flags
 from absl import logging
+from method_cost import connections_by_path
+from method_cost import model_cost
+from method_cost import training_ratio
+from methods import METHODS
+from methods import Plan
 from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
+from output_folder import results_file
 from output_folder import saved_model_folder
+from text_arrays import text_arrays
 from text_data import CSV_DATASETS
 from text_data import DATASETS
 from text_data import limit_train
 from text_data import load_text
+from text_model import LAYERS
+from text_model import TextModelSize
+from text_model import build_text_model
+from text_model import hidden_matrices
 from text_pipeline import ShuffledBatches
 from text_pipeline import TextClassifier
-from text_pipeline import TextVectorizer
-from text_pipeline import build_vocabulary
+from text_settings import SETTING_NAMES
+from text_settings import SETTINGS
+from text_settings import by_dataset
 from text_split import check_splittable
-from text_split import stratified_split
 from training_record import EpochRecord
 from training_record import EpochTimer
 from training_record import read_history
@@ -50,57 +64,9 @@ from training_record import summarize
 
 import keras_sparse_rnn as ksr
 
-# batch size, learning rate, rewire rate, epsilon, epochs. Section 4 of the
-# paper; it gives no batch size and rewire rate for AG's News and Yelp's
-# polarity, which take those of Yelp, and no epochs. `csv` and `docstrings` are
-# not in it.
-SETTINGS = {
-    "docstrings": (64, 0.003, 0.5, 10, 5),
-    "imdb": (256, 0.0005, 0.4, 10, 10),
-    "ag_news": (64, 0.01, 0.2, 20, 10),
-    "csv": (64, 0.001, 0.5, 10, 10),
-    "twitter": (64, 0.001, 0.6, 10, 10),
-    "yelp": (64, 0.01, 0.2, 10, 10),
-    "yelp_polarity": (64, 0.001, 0.2, 20, 10),
-    "amazon": (64, 0.001, 0.2, 10, 10),
-}
-SETTING_NAMES = (
-    "batch_size",
-    "learning_rate",
-    "rewire_rate",
-    "epsilon",
-    "epochs",
-)
-LAYERS = {
-    "lstm": (ksr.SparseLSTM, keras.layers.LSTM),
-    "gru": (ksr.SparseGRU, keras.layers.GRU),
-    "simple_rnn": (ksr.SparseSimpleRNN, keras.layers.SimpleRNN),
-}
 # Flags that say where to write and how much to do besides, not what to train.
 # A run may be resumed with others than it began with.
 FREE_FLAGS = ("output_dir", "resume", "compare_dense")
-
-
-def by_dataset(name):
-    """Says in a flag's help what it is by default, the commonest value first.
-
-    Args:
-        name: String, one of `SETTING_NAMES`.
-
-    Returns:
-        String.
-    """
-    place = SETTING_NAMES.index(name)
-    datasets = {}
-    for dataset, values in SETTINGS.items():
-        datasets.setdefault(values[place], []).append(dataset)
-    common = max(datasets, key=lambda value: len(datasets[value]))
-    others = [
-        f"; {value} for {', '.join(names)}"
-        for value, names in datasets.items()
-        if value != common
-    ]
-    return f"By default {common}{''.join(others)}."
 
 
 FLAGS = flags.FLAGS
@@ -136,6 +102,14 @@ flags.DEFINE_float(
     lower_bound=0.001,
     upper_bound=0.9,
 )
+flags.DEFINE_enum(
+    "method",
+    "st_rnn",
+    list(METHODS),
+    "How the model is trained. small_dense: as many weights as --epsilon gives "
+    "connections. magnitude_pruning, granet and iss: chosen by validation is "
+    "one of the epochs after three quarters of them, when pruning is done.",
+)
 flags.DEFINE_enum("cell", "lstm", list(LAYERS), "The recurrent layer.")
 flags.DEFINE_integer(
     "units", 256, "Units of the recurrent layer.", lower_bound=1
@@ -164,7 +138,9 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "rewire_rate",
     None,
-    f"Share of connections moved. {by_dataset('rewire_rate')}",
+    "Share of connections moved. By default the papers': set and rigl 0.3, "
+    "snfs and granet 0.5, dsr 0.2. st_rnn: "
+    f"{by_dataset('rewire_rate').lower()}",
     lower_bound=0,
     upper_bound=1,
 )
@@ -224,20 +200,13 @@ def main(argv):
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
     try:
         data = load_data()
-        for name, value in zip(
-            SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True
-        ):
-            if FLAGS[name].value is None:
-                setattr(FLAGS, name, value)
-        trained, validated = stratified_split(
-            data.train_labels,
+        fill_in_flags()
+        arrays = text_arrays(
+            data,
+            FLAGS.vocabulary_size,
+            FLAGS.sequence_length,
             FLAGS.validation_fraction,
             FLAGS.seed,
-            data.train_groups,
-        )
-        # It comes from the texts that are trained on, no others.
-        vocabulary = build_vocabulary(
-            [data.train_texts[i] for i in trained], FLAGS.vocabulary_size
         )
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
@@ -249,6 +218,7 @@ def main(argv):
                 if flag.name not in FREE_FLAGS
             },
             FLAGS.resume,
+            METHODS,
         )
     except ValueError as error:
         # What was passed is wrong, and the message says what: no traceback.
@@ -260,36 +230,44 @@ def main(argv):
         flush=True,
     )
 
-    vectorizer = TextVectorizer(vocabulary, FLAGS.sequence_length)
-    train_ids = vectorizer.arrays(data.train_texts)
-    batches = ShuffledBatches(
-        train_ids[trained],
-        data.train_labels[trained],
-        FLAGS.batch_size,
-        FLAGS.seed,
+    size = TextModelSize(
+        arrays.vectorizer.vocabulary_size,
+        FLAGS.sequence_length,
+        FLAGS.embedding_dim,
+        FLAGS.units,
+        len(data.label_names),
+        FLAGS.cell,
     )
-    validation = (train_ids[validated], data.train_labels[validated])
-    test = (vectorizer.arrays(data.test_texts), data.test_labels)
-
-    sizes = (vectorizer.vocabulary_size, len(data.label_names))
-    model = train("sparse", sizes, batches, validation, test, output)
-    report = ksr.sparsity_report(model)
-    results = {"sparse": report.active}
-    if FLAGS.compare_dense:
-        train("dense", sizes, batches, validation, test, output)
-        results["dense"] = report.total
+    model, plain, result = train(FLAGS.method, size, arrays, output)
+    results = {FLAGS.method: result}
+    if FLAGS.compare_dense and FLAGS.method != "dense":
+        results["dense"] = train("dense", size, arrays, output)[-1]
 
     print(f"\n{data.name}: {data.description}")
-    print_results(results, output)
-    print(f"\n{report}\n")
+    print_results(results)
+    if ksr.sparse_weights(model):
+        print(f"\n{ksr.sparsity_report(model)}")
+    print()
 
     saved_model = saved_model_folder(output)
-    plain = ksr.strip_sparsity(model)
-    TextClassifier(vectorizer, plain, data.label_names).export(saved_model)
+    TextClassifier(arrays.vectorizer, plain, data.label_names).export(
+        saved_model
+    )
     try_saved_model(saved_model, data)
+    # Now that all is done: who finds the file need not run it again.
+    results_file(output).write_text(json.dumps(results, indent=2) + "\n")
     # This Python, which has TensorFlow, whether or not it is on the path.
     command = [sys.executable, "examples/serve.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
+
+
+def fill_in_flags():
+    """Gives flags that were not passed the data set's, or method's, values."""
+    if FLAGS.rewire_rate is None:
+        FLAGS.rewire_rate = METHODS[FLAGS.method].rewire_rate
+    for name, value in zip(SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True):
+        if FLAGS[name].value is None:
+            setattr(FLAGS, name, value)
 
 
 def load_data():
@@ -321,79 +299,55 @@ def load_data():
     return data
 
 
-def build_model(kind, vocabulary_size, classes):
-    """Builds and compiles the paper's text model.
-
-    Args:
-        kind: String, `"sparse"` or `"dense"`.
-        vocabulary_size: Integer, number of word ids.
-        classes: Integer.
-
-    Returns:
-        A compiled `keras.Model`: ids of shape `(batch, sequence_length)` to
-        probabilities of shape `(batch, classes)`.
-    """
-    sparse_layer, dense_layer = LAYERS[FLAGS.cell]
-    if kind == "sparse":
-        hidden = [
-            ksr.SparseEmbedding(
-                vocabulary_size, FLAGS.embedding_dim, epsilon=FLAGS.epsilon
-            ),
-            sparse_layer(
-                FLAGS.units, epsilon=FLAGS.epsilon, engine=FLAGS.engine
-            ),
-        ]
-    else:
-        hidden = [
-            keras.layers.Embedding(vocabulary_size, FLAGS.embedding_dim),
-            dense_layer(FLAGS.units),
-        ]
-    model = keras.Sequential(
-        [
-            keras.Input((FLAGS.sequence_length,), dtype="int32"),
-            *hidden,
-            keras.layers.Dense(classes, activation="softmax"),
-        ]
-    )
-    model.compile(
-        keras.optimizers.Adam(FLAGS.learning_rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    return model
-
-
-def train(kind, sizes, batches, validation, test, output):
+def train(name, size, arrays, output):
     """Trains one model.
 
     Args:
-        kind: String, `"sparse"` or `"dense"`.
-        sizes: Tuple `(vocabulary_size, classes)`.
-        batches: A `ShuffledBatches`.
-        validation: Tuple `(ids, labels)` of NumPy arrays.
-        test: Tuple `(ids, labels)` of NumPy arrays.
+        name: String, the method's.
+        size: `TextModelSize` of the full model.
+        arrays: `TextArrays`.
         output: `pathlib.Path` of the output folder.
 
     Returns:
-        The model with the weights of the epoch chosen on the validation data.
+        Tuple of the model with the weights of the epoch chosen on the
+        validation data, the same of plain Keras layers, and a dictionary of
+        what it gave and costs.
     """
-    print(f"\nTraining the {kind} {FLAGS.cell}", flush=True)
+    method = METHODS[name]
+    batches = ShuffledBatches(*arrays.train, FLAGS.batch_size, FLAGS.seed)
+    plan = Plan(FLAGS.epsilon, FLAGS.rewire_rate, FLAGS.epochs, len(batches))
+    own_size = size
+    if method.is_small:
+        own_size = size.narrowed(size.connections(FLAGS.epsilon))
+    print(f"\nTraining the {FLAGS.cell}: {method.title}", flush=True)
     keras.utils.set_random_seed(FLAGS.seed)
     scope = contextlib.nullcontext()
     if FLAGS.strategy == "mirrored":
         scope = tf.distribute.MirroredStrategy().scope()
     with scope:
-        model = build_model(kind, *sizes)
+        model = build_text_model(
+            own_size, FLAGS.learning_rate, method.layers(plan), FLAGS.engine
+        )
 
-    history, weights, backup = paths(output, kind)
-    callbacks = [EpochTimer(), ksr.EpochSeed(FLAGS.seed, data=batches)]
-    if kind == "sparse":
-        callbacks.append(ksr.SETCallback(FLAGS.rewire_rate))
-    callbacks.append(EpochRecord(history, weights, test, FLAGS.batch_size))
+    history_path, weights, backup = paths(output, name)
+    first_candidate = method.first_candidate(plan)
+    callbacks = [
+        EpochTimer(),
+        ksr.EpochSeed(FLAGS.seed, data=batches),
+        *method.callbacks(model, plan),
+        EpochRecord(
+            history_path,
+            weights,
+            arrays.test,
+            FLAGS.batch_size,
+            first_candidate,
+            lambda model: {"connections": connections_by_path(model)},
+        ),
+    ]
     if importlib.util.find_spec("tensorboard"):
-        log_dir = log_folder(output, kind)
+        log_dir = log_folder(output, name)
         if FLAGS.log_dir:
-            log_dir = Path(FLAGS.log_dir, kind)
+            log_dir = Path(FLAGS.log_dir, name)
         callbacks.append(keras.callbacks.TensorBoard(log_dir))
     else:
         print("tensorboard is not installed: no logs for it are written.")
@@ -406,7 +360,7 @@ def train(kind, sizes, batches, validation, test, output):
     model.fit(
         batches,
         epochs=FLAGS.epochs,
-        validation_data=validation,
+        validation_data=arrays.validation,
         validation_batch_size=FLAGS.batch_size,
         # `ShuffledBatches` shuffles, from the seed and the epoch.
         shuffle=False,
@@ -414,27 +368,43 @@ def train(kind, sizes, batches, validation, test, output):
         # A line an epoch where nobody watches a progress bar.
         verbose=1 if sys.stdout.isatty() else 2,
     )
+    trained = hidden_matrices(model)
     model.load_weights(weights)
-    return model
+    plain = method.finish(model)
+    history = read_history(history_path)
+    result = {
+        "epochs": FLAGS.epochs,
+        **summarize(history, first_candidate),
+        # What is pruned is 0 in the plain model, and its matrices seem full.
+        **model_cost(
+            hidden_matrices(model if ksr.sparse_weights(model) else plain),
+            size.matrices,
+        ),
+        "training_ratio": training_ratio(
+            name,
+            trained,
+            size.matrices,
+            plan,
+            [line["connections"] for line in history],
+        ),
+    }
+    return model, plain, result
 
 
-def print_results(results, output):
+def print_results(results):
     """Prints a table of the trained models.
 
     Args:
-        results: Dictionary from `"sparse"` or `"dense"` to the number of
-            connections.
-        output: `pathlib.Path` of the output folder.
+        results: Dictionary from a method's name to what it gave.
     """
     titles = "connections  epoch  test at it  test last  test best  s/epoch"
-    print(f"{'model':18}{titles}")
-    for kind, connections in results.items():
-        summary = summarize(read_history(paths(output, kind)[0]))
+    print(f"{'model':24}{titles}")
+    for name, result in results.items():
         print(
-            f"{kind + ' ' + FLAGS.cell:18}{connections:>11,}"
-            f"{summary['chosen_epoch']:>7}{summary['chosen']:>12.2%}"
-            f"{summary['last']:>11.2%}{summary['best']:>11.2%}"
-            f"{summary['seconds']:>9.1f}"
+            f"{f'{name} {FLAGS.cell}':24}{result['weights']:>11,}"
+            f"{result['chosen_epoch']:>7}{result['chosen']:>12.2%}"
+            f"{result['last']:>11.2%}{result['best']:>11.2%}"
+            f"{result['seconds']:>9.1f}"
         )
     print("(epoch: the one with the best accuracy on the validation data)")
 

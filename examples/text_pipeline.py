@@ -195,6 +195,8 @@ class ShuffledBatches(keras.utils.PyDataset):
         y: NumPy array of shape `(n, ...)`.
         batch_size: Integer. The last batch of an epoch may be smaller.
         seed: Non-negative integer.
+
+    `order` is the present order, an array of indices.
     """
 
     def __init__(self, x, y, batch_size, seed):
@@ -222,14 +224,14 @@ class ShuffledBatches(keras.utils.PyDataset):
             epoch: Non-negative integer.
         """
         rng = np.random.default_rng([self.seed, epoch])
-        self._order = rng.permutation(len(self.x))
+        self.order = rng.permutation(len(self.x))
 
     def __len__(self):
         return -(-len(self.x) // self.batch_size)
 
     def __getitem__(self, index):
         start = index * self.batch_size
-        chosen = self._order[start : start + self.batch_size]
+        chosen = self.order[start : start + self.batch_size]
         return self.x[chosen], self.y[chosen]
 
 

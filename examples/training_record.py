@@ -47,16 +47,33 @@ class EpochRecord(keras.callbacks.Callback):
             `.weights.h5`.
         test_data: Tuple `(x, y)` of NumPy arrays.
         batch_size: Integer, for the test.
+        first_candidate: Integer, the first epoch, from 0, whose weights may be
+            the best ones. Defaults to `0`.
+        describe: Function of the model that returns a dict of what to write
+            down besides the logs. Defaults to `None`.
     """
 
-    def __init__(self, history_path, weights_path, test_data, batch_size):
+    def __init__(
+        self,
+        history_path,
+        weights_path,
+        test_data,
+        batch_size,
+        first_candidate=0,
+        describe=None,
+    ):
         super().__init__()
         self.history_path = Path(history_path)
         self.weights_path = Path(weights_path)
         self.test_data = test_data
         self.batch_size = batch_size
+        self.first_candidate = first_candidate
+        self.describe = describe
         self._best = max(
-            map(validation_rank, read_history(history_path)),
+            map(
+                validation_rank,
+                candidates(read_history(history_path), first_candidate),
+            ),
             default=(-1.0, 0.0),
         )
 
@@ -74,10 +91,13 @@ class EpochRecord(keras.callbacks.Callback):
         )
         logs.update({f"test_{name}": value for name, value in tested.items()})
         # The weights first: a kill between the two only repeats the writing.
-        if validation_rank(logs) > self._best:
+        is_candidate = epoch >= self.first_candidate
+        if is_candidate and validation_rank(logs) > self._best:
             self._best = validation_rank(logs)
             self.model.save_weights(self.weights_path)
         values = {name: float(value) for name, value in logs.items()}
+        if self.describe is not None:
+            values.update(self.describe(self.model))
         with open(self.history_path, "a", encoding="utf-8") as file:
             file.write(_line({"epoch": epoch, **values}))
 
@@ -128,11 +148,26 @@ def validation_rank(line):
     return float(line["val_accuracy"]), -math.inf if math.isnan(loss) else -loss
 
 
-def summarize(history):
+def candidates(history, first_candidate):
+    """The epochs of a history that may be chosen.
+
+    Args:
+        history: List of dictionaries, from `read_history`.
+        first_candidate: Integer, the first of them, from 0.
+
+    Returns:
+        List of dictionaries.
+    """
+    return [line for line in history if line["epoch"] >= first_candidate]
+
+
+def summarize(history, first_candidate=0):
     """Picks from a history what a table of results shows.
 
     Args:
         history: List of dictionaries, from `read_history`.
+        first_candidate: Integer, the first epoch, from 0, that may be chosen
+            or the best. Defaults to `0`.
 
     Returns:
         Dictionary with `chosen_epoch` (counted from 1, the first of those of
@@ -140,13 +175,14 @@ def summarize(history):
         accuracies of the chosen, the last and the best epoch) and `seconds`
         (median time an epoch trained).
     """
-    chosen = max(history, key=validation_rank)
+    eligible = candidates(history, first_candidate)
+    chosen = max(eligible, key=validation_rank)
     seconds = sorted(line["seconds"] for line in history)
     return {
         "chosen_epoch": chosen["epoch"] + 1,
         "chosen": chosen["test_accuracy"],
         "last": history[-1]["test_accuracy"],
-        "best": max(line["test_accuracy"] for line in history),
+        "best": max(line["test_accuracy"] for line in eligible),
         "seconds": seconds[len(seconds) // 2],
     }
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn import keras_internals
-from keras_sparse_rnn.sparse_weight import masked
+from keras_sparse_rnn.masked_weight import masked
 
 
 class DenseGradient:

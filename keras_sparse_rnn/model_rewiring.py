@@ -4,6 +4,8 @@ import keras
 
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.arguments import check_boolean
+from keras_sparse_rnn.arguments import check_sparsity
 from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.dense_gradient import clips_dense
 from keras_sparse_rnn.dense_gradients import DenseGradients
@@ -26,6 +28,8 @@ def rewire(
     new_slots="fresh",
     epoch=None,
     gradients=None,
+    sparsity=None,
+    pruned_together=False,
 ):
     """Rewires a model once: drops connections and grows as many.
 
@@ -53,6 +57,12 @@ def rewire(
             to `None`.
         gradients: `keras_sparse_rnn.DenseGradients` of a training step, which
             rules that go by gradients need, as `"rigl"`. Defaults to `None`.
+        sparsity: Float in `[0, 1)`, to which the smallest |w| are pruned
+            before; with a rewire rate of 0 that is all. Defaults to `None`, no
+            pruning.
+        pruned_together: Boolean, whether the connections of all weights
+            compete in pruning, and not those of each group by itself. Defaults
+            to `False`.
 
     Returns:
         A `ModelRewiring`.
@@ -83,6 +93,7 @@ def rewire(
     rule = rules.get(rule)
     check_rewire_rate(rewire_rate)
     check_new_slots(new_slots)
+    check_boolean("pruned_together", pruned_together)
     check_has_sparse_layers(model)
     if not all(layer.built for layer in sparse_layers(model)):
         raise ValueError(
@@ -112,11 +123,14 @@ def rewire(
             )
         noted = gradients.of(weights)
     check_carries(weights, rule)
+    if sparsity is not None:
+        check_sparsity(sparsity)
+        check_target(rules.ConstantSparsity(sparsity), weights)
     bring_in_order(weights, optimizer)
     return rewire_weights(
         weights,
         optimizer,
-        Request(rewire_rate, rule, new_slots, epoch),
+        Request(rewire_rate, rule, new_slots, epoch, sparsity, pruned_together),
         noted,
     )
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.masked_weight import is_kept_with_mask
 from keras_sparse_rnn.model_rewiring import exploration_rate
 from keras_sparse_rnn.sparse_layers import sparse_weights
-from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 _INDEX_BYTES = 4

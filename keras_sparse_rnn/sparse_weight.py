@@ -2,26 +2,16 @@
 
 import zlib
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse_rnn.tracing import is_tracing
-
-# Variables of a weight that plain layers do not have; the last two are there
-# where `layer.rewiring_state` asks for them.
-_KEPT_WITH_MASK = (
-    "mask",
-    "ever_active",
-    "rewiring",
-    "rewiring_levels",
-    "momentum",
-    "signs",
-)
+from keras_sparse_rnn.masked_weight import masked
 
 # Places in the vector of integers that is kept with each mask.
 _KEY = slice(0, 2)
-_REWIRINGS, _LAST_STEP, _LAST_EPOCH = 2, 3, 4
+_REWIRINGS, _LAST_STEP, _LAST_EPOCH, _COUNTED_STEP = 2, 3, 4, 5
+# And in the vector of floats.
+_RATE, _THRESHOLD, _COST, _COUNTED = 0, 1, 2, 3
 
 
 class SparseWeight:
@@ -113,12 +103,12 @@ class SparseWeight:
     @property
     def rewire_rate(self):
         """Float, the rewire rate of the last rewiring."""
-        return float(self._variable("rewiring_levels").numpy()[0])
+        return float(self._levels()[_RATE])
 
     @property
     def threshold(self):
         """Float, the magnitude below which DSR drops, or 0 before it did."""
-        return float(self._variable("rewiring_levels").numpy()[1])
+        return float(self._levels()[_THRESHOLD])
 
     @property
     def ever_active(self):
@@ -214,9 +204,9 @@ class SparseWeight:
         if epoch is not None:
             record[_LAST_EPOCH] = epoch
         self._variable("rewiring").assign(record)
-        self._variable("rewiring_levels").assign(
-            np.array([rewire_rate, threshold], np.float32)
-        )
+        levels = self._levels().copy()
+        levels[[_RATE, _THRESHOLD]] = rewire_rate, threshold
+        self._variable("rewiring_levels").assign(levels)
 
     def assign_change(self, rewiring):
         """Takes over places that end or begin, and notes no rewiring.
@@ -229,6 +219,46 @@ class SparseWeight:
             assign_at(self.value, changed, rewiring.changed_weights)
             assign_at(self.mask, changed, rewiring.changed_mask)
             self._note_active(rewiring.grown)
+
+    def training_cost(self, step, density=None, dense_gradients=0):
+        """What training the weight has cost, relative to a dense one.
+
+        A step costs three times the forward pass, one of them for the gradient
+        of the weights, which may be that of every place.
+
+        Args:
+            step: Integer, the optimizer's steps now.
+            density: Float, the share of connections in the steps that are not
+                noted yet. Defaults to `None`, the present one.
+            dense_gradients: Number, how many of those steps, at most all,
+                computed the dense gradient. Defaults to `0`.
+
+        Returns:
+            Float, the mean over all steps; the density before the first one.
+        """
+        if density is None:
+            density = 1 - self.sparsity
+        noted, spent = self._levels()[[_COUNTED, _COST]]
+        steps = self._steps_since_noted(step)
+        if not noted + steps:
+            return density
+        dense = min(dense_gradients, steps)
+        new = steps * density + dense * (1 - density) / 3
+        return float((noted * spent + new) / (noted + steps))
+
+    def note_training(self, step, density, dense_gradients=0):
+        """Notes what the steps since the last time have cost.
+
+        Args:
+            step, density, dense_gradients: As for `training_cost`.
+        """
+        cost = self.training_cost(step, density, dense_gradients)
+        record, levels = self._record().copy(), self._levels().copy()
+        levels[_COUNTED] += self._steps_since_noted(step)
+        levels[_COST] = cost
+        record[_COUNTED_STEP] = step
+        self._variable("rewiring").assign(record)
+        self._variable("rewiring_levels").assign(levels)
 
     def note_step(self, step):
         """Notes the step at which it was time to rewire, and nothing was to do.
@@ -256,6 +286,14 @@ class SparseWeight:
 
     def _record(self):
         return self._variable("rewiring").numpy()
+
+    def _levels(self):
+        return self._variable("rewiring_levels").numpy()
+
+    def _steps_since_noted(self, step):
+        # Another optimizer counts anew.
+        steps = step - int(self._record()[_COUNTED_STEP])
+        return steps if steps >= 0 else step
 
     def _note_active(self, places):
         variable = self._variable("ever_active")
@@ -287,94 +325,6 @@ def assign_at(variable, places, values):
             ops.convert_to_tensor(values, dtype=variable.dtype),
         )
     )
-
-
-def add_masked_weight(
-    layer, add_weight, name, mask, key, rescale, keeps_zeros=False, **arguments
-):
-    """Adds a weight to a layer together with its mask and its record.
-
-    Args:
-        layer: The layer that is being built.
-        add_weight: The `add_weight` of the layer's Keras class.
-        name: String, the weight's name.
-        mask: Boolean array of the weight's shape.
-        key: Integer array of two, the weight's key.
-        rescale: Boolean, whether initial weights are scaled up to the fan-in
-            that is left.
-        keeps_zeros: Boolean, whether empty places are set to 0 after each
-            update, which they are not unless optimizers see a gradient there.
-            Defaults to `False`.
-        **arguments: Further arguments of `add_weight` for the weight.
-
-    Returns:
-        The weight's `keras.Variable`.
-    """
-    kept = {"trainable": False, "aggregation": "none", "autocast": False}
-
-    def keep(suffix, value):
-        variable = layer.add_weight(
-            name=f"{name}_{suffix}",
-            shape=value.shape,
-            dtype=value.dtype.name,
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(
-                value, dtype=dtype
-            ),
-            **kept,
-        )
-        setattr(layer, f"{name}_{suffix}", variable)
-        return variable
-
-    mask_variable = keep("mask", mask)
-    keep("ever_active", np.packbits(mask))
-    keep("rewiring", np.array([*key, 0, -1, -1], np.int32))
-    keep("rewiring_levels", np.zeros(2, np.float32))
-
-    # The mask has no value yet where a layer is built while a model is traced.
-    setattr(layer, f"{name}_drawn_connections", int(np.count_nonzero(mask)))
-    setattr(layer, f"{name}_was_drawn_full", bool(mask.all()))
-
-    arguments["initializer"] = _MaskedInitializer(
-        keras.initializers.get(arguments["initializer"]), mask, rescale
-    )
-    if keeps_zeros and arguments.get("constraint") is None:
-        arguments["constraint"] = keras.constraints.Constraint()
-    for kind, get, wrapper in (
-        ("regularizer", keras.regularizers.get, _MaskedRegularizer),
-        ("constraint", keras.constraints.get, _MaskedConstraint),
-    ):
-        if arguments.get(kind) is not None:
-            arguments[kind] = wrapper(get(arguments[kind]), mask_variable)
-    return add_weight(name=name, shape=mask.shape, **arguments)
-
-
-def is_kept_with_mask(layer, variable):
-    """Whether a layer's own variable belongs to a mask and not to Keras."""
-    return any(
-        variable is getattr(layer, f"{name}_{suffix}", None)
-        for name in layer.sparse_names
-        for suffix in _KEPT_WITH_MASK
-    )
-
-
-def masked(weight, mask):
-    """The weight where there is a connection, 0 elsewhere.
-
-    A selection, not a product: it gives 0 where a product gives NaN for an
-    infinite weight, and it is exact in every precision.
-    """
-    weight = ops.convert_to_tensor(weight)
-    if is_known_to_be_full(mask):
-        return weight
-    return ops.where(ops.convert_to_tensor(mask), weight, 0)
-
-
-def is_known_to_be_full(mask):
-    """Whether a mask is seen to be `True` everywhere, so that it has no effect.
-
-    In eager mode only: a traced function must hold for every mask to come.
-    """
-    return not is_tracing() and bool(ops.all(mask))
 
 
 def weight_key(topology_seed, place):
@@ -409,45 +359,3 @@ def _generator(key, rewirings):
 def _bit(places):
     """The bit of each place in its byte, as `numpy.packbits` orders them."""
     return (128 >> (places & 7)).astype(np.uint8)
-
-
-class _MaskedInitializer(keras.initializers.Initializer):
-    def __init__(self, initializer, mask, rescale):
-        self.initializer = initializer
-        self.mask = mask
-        self.rescale = rescale
-
-    def __call__(self, shape, dtype=None):
-        value = self.initializer(shape, dtype=dtype)
-        if self.rescale:
-            fan_in = np.maximum(self.mask.sum(axis=0), 1)
-            value = value * ops.convert_to_tensor(
-                np.sqrt(len(self.mask) / fan_in), dtype=value.dtype
-            )
-        return masked(value, self.mask)
-
-
-class _MaskedRegularizer(keras.regularizers.Regularizer):
-    """A user's regularizer on the effective weight.
-
-    On the raw one it would send gradients to empty places:
-    `OrthogonalRegularizer` does.
-    """
-
-    def __init__(self, regularizer, mask):
-        self.regularizer = regularizer
-        self.mask = mask
-
-    def __call__(self, weight):
-        return self.regularizer(masked(weight, self.mask))
-
-
-class _MaskedConstraint(keras.constraints.Constraint):
-    """A user's constraint, after which empty places are 0 again."""
-
-    def __init__(self, constraint, mask):
-        self.constraint = constraint
-        self.mask = mask
-
-    def __call__(self, weight):
-        return masked(self.constraint(weight), self.mask)

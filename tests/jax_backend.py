@@ -1,4 +1,4 @@
-"""Trains, strips and saves a sparse model on Keras's JAX backend."""
+"""Trains, strips, shrinks and saves a sparse model on Keras's JAX backend."""
 
 import sys
 
@@ -45,6 +45,36 @@ def main(folder):
     model.save(f"{folder}/model.keras")
     loaded = keras.models.load_model(f"{folder}/model.keras")
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), answers)
+
+    gru = model.layers[-2].cell
+    for variable, unused in (
+        (gru._recurrent_kernel, [1]),
+        (model.layers[-1].kernel, [1, 2]),
+    ):
+        value = np.array(variable)
+        value[unused] = 0
+        variable.assign(value)
+    callback = ksr.ISSCallback(1e-3, threshold=1e-3)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    answers = model.predict(x, verbose=0)
+    smaller = ksr.shrink(model)
+    assert smaller.layers[-2].units == 3
+    np.testing.assert_allclose(
+        smaller.predict(x, verbose=0), answers, rtol=1e-4
+    )
+    history = model.fit(
+        x,
+        y,
+        batch_size=8,
+        verbose=0,
+        validation_data=(x, y),
+        callbacks=[callback],
+    ).history
+    assert 1 <= history["alive_units"][0] <= 16
+    assert history["loss"][0] > 1e-3 * 16 * 0.5
+    kernel = np.abs(np.asarray(model.layers[-1].kernel))
+    assert (kernel[kernel > 0] >= 1e-3).all()
+    assert len(model.losses) == 3
 
     inputs = rng.normal(size=(3, 5, 4)).astype("float32")
     for name in ("LSTM", "GRU", "SimpleRNN"):

@@ -468,3 +468,38 @@ def test_stray_weights_and_slots_are_cleared_in_a_loop_of_ones_own():
     ksr.rewire(model, model.optimizer, 0.3)
     for weight in ksr.sparse_weights(model):
         assert not weight.value.numpy()[~weight.mask.numpy()].any()
+
+
+def test_prunes_to_a_sparsity_without_growing(trained):
+    model, optimizer = trained
+    masks = [weight.mask.numpy() for weight in ksr.sparse_weights(model)]
+    report = ksr.rewire(model, optimizer, 0, sparsity=0.8)
+    for weight, before in zip(ksr.sparse_weights(model), masks, strict=True):
+        after = weight.mask.numpy()
+        assert not (after & ~before).any()
+        for group in weight.groups:
+            of_group = after[group.columns]
+            assert of_group.sum() == round(0.2 * of_group.size)
+    assert report.connections_moved == 0
+    assert report.connections_pruned == sum(
+        before.sum() - weight.active
+        for weight, before in zip(ksr.sparse_weights(model), masks, strict=True)
+    )
+
+
+def test_pruned_together_the_total_is_exact(trained):
+    model, optimizer = trained
+    ksr.rewire(model, optimizer, 0.3, sparsity=0.8, pruned_together=True)
+    weights = ksr.sparse_weights(model)
+    assert sum(weight.active for weight in weights) == round(
+        0.2 * sum(weight.total for weight in weights)
+    )
+
+
+@pytest.mark.parametrize("sparsity", [0.2, 1, -0.1, "much"])
+def test_a_sparsity_that_cannot_be_pruned_to_is_refused(sparsity, trained):
+    model, optimizer = trained
+    before = everything(model, optimizer)
+    with pytest.raises(ValueError, match="parsity"):
+        ksr.rewire(model, optimizer, 0.3, sparsity=sparsity)
+    assert everything(model, optimizer) == before

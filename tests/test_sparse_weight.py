@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.sparse_weight import masked
+from keras_sparse_rnn.masked_weight import masked
 from keras_sparse_rnn.sparse_weight import weight_key
 
 

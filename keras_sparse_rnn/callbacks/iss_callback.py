@@ -24,16 +24,17 @@ class ISSCallback(keras.callbacks.Callback):
     At the end of each epoch `alive_units` is added to `logs`: the number of
     units of all layers that `shrink` would keep for their effect.
 
-    It is first in the list of callbacks, so that those that save at an epoch's
-    end do so after the weights were zeroed. If it is not, a run that was
-    killed and is resumed by `keras.callbacks.BackupAndRestore` goes on all the
-    same as if it had not been: the weights are zeroed at the beginning of
-    epochs 1, 2, … too, which changes nothing where they were. It keeps no
-    state.
+    Without validation, put it before callbacks that save or restore weights at
+    an epoch's end: they see what is there when their turn comes. A run that
+    is killed and resumed by `keras.callbacks.BackupAndRestore` goes on as if it
+    had not been, in any order: small weights are zeroed at the beginning of
+    epochs 1, 2, … too, which changes nothing where they were. The callback
+    keeps no state.
 
-    A group that is driven to zero jitters around it at the size of the
-    optimizer's steps. Where few units die though the penalty is strong, lower
-    the learning rate in the last epochs, or raise the threshold.
+    Let the learning rate decay to next to nothing: a group that is driven to
+    zero jitters around it, under Adam by about the learning rate, under SGD by
+    about learning rate × strength, and no weight of it must be above the
+    threshold when its unit is to die.
 
     Args:
         strength: Float above 0, λ, see `add_iss_regularizer`.
@@ -48,8 +49,10 @@ class ISSCallback(keras.callbacks.Callback):
     Example:
 
     ```python
-    callback = ksr.ISSCallback(strength=1e-4)
-    model.fit(x, y, epochs=50, callbacks=[callback])
+    steps = 50 * len(batches)
+    decay = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    model.compile(keras.optimizers.Adam(decay), "mse")
+    model.fit(batches, epochs=50, callbacks=[ksr.ISSCallback(strength=1e-4)])
     smaller = ksr.shrink(model)
     ```
 

@@ -2,23 +2,24 @@
 
 import logging
 import warnings
-import weakref
 
 import keras
 
-from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
 from keras_sparse_rnn import rewiring as rules
+from keras_sparse_rnn.analysis.running_cost import running_cost
 from keras_sparse_rnn.arguments import check_between_0_and_1
 from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import plain_number
+from keras_sparse_rnn.callbacks.acting_together import acting_together
+from keras_sparse_rnn.callbacks.acting_together import check_acts_alone
+from keras_sparse_rnn.callbacks.acting_together import note_in_use
 from keras_sparse_rnn.callbacks.frequency import parse_frequency
-from keras_sparse_rnn.callbacks.noting_steps import NotingSteps
+from keras_sparse_rnn.callbacks.needed_gradients import NeededGradients
 from keras_sparse_rnn.callbacks.timetable import EpochTimetable
 from keras_sparse_rnn.callbacks.timetable import StepTimetable
-from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
@@ -27,10 +28,6 @@ from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
-
-# All rewiring callbacks that were passed to a `fit`: no callback sees the list
-# that it is in.
-_in_use = weakref.WeakSet()
 
 
 class RewiringCallback(keras.callbacks.Callback):
@@ -50,8 +47,9 @@ class RewiringCallback(keras.callbacks.Callback):
     TensorBoard if that callback comes later in the list:
     `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
     or 0; `exploration_rate`, the share of places that were connections at any
-    time; where there is a `pruning`, `sparsity`, the share of places that are
-    empty.
+    time; `training_flops`, the running total of the model's training, also over
+    a resumed run, relative to as many steps of the dense model; where there is
+    a `pruning`, `sparsity`, the share of places that are empty.
 
     Several of these callbacks in one `fit` must act on different layers. In
     the logs `rewire_rate` is then that of the last one in the list; the others
@@ -183,11 +181,11 @@ class RewiringCallback(keras.callbacks.Callback):
 
             self._summaries = MaskSummaries(log_dir)
         self._checked = False
-        self._noting = None
+        self._gradients = None
 
     def set_params(self, params):
         super().set_params(params)
-        _in_use.add(self)
+        note_in_use(self)
 
     def set_model(self, model):
         super().set_model(model)
@@ -198,7 +196,7 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._checked = self._has_pruned = False
-        self._noting, self._gradients = None, {}
+        self._gradients = None
         self._waited = self._has_rewired = False
         self._first_epoch = True
         optimizer_slots.check_supported(self.model.optimizer)
@@ -228,7 +226,8 @@ class RewiringCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
         self._moved, self._rate = 0, 0.0
-        self._has_gradient = self._goes_on_noting = self._is_noting = False
+        if self._gradients is not None:
+            self._gradients.begin_epoch()
         if self.frequency.is_by_steps:
             self._begin_steps(epoch)
         else:
@@ -245,18 +244,12 @@ class RewiringCallback(keras.callbacks.Callback):
             self._rewire_if_step_is_due(batch)
         else:
             self._rewire_if_epoch_is_due()
-        if self._noting is not None and "momentum" in self.rule.needs:
-            self._noting.note_next()
+        if self._gradients is not None:
+            self._gradients.begin_batch()
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self._is_noting:
-            return
-        self._is_noting = False
-        is_noted = self._gradients["gradient"].are_noted()
-        # Gradients that are accumulated are noted until they are applied.
-        is_applied = keras_internals.has_just_updated(self.model.optimizer)
-        self._goes_on_noting = is_noted and not is_applied
-        self._has_gradient = is_noted and is_applied
+        if self._gradients is not None:
+            self._gradients.end_batch()
 
     def on_epoch_end(self, epoch, logs=None):
         if not self._checked:
@@ -270,9 +263,8 @@ class RewiringCallback(keras.callbacks.Callback):
             self._summaries.write(weights, epoch)
 
     def on_train_end(self, logs=None):
-        if self._noting is not None:
-            self._noting.end()
-            self._noting = None
+        if self._gradients is not None:
+            self._gradients.end()
         weights = self._trainable_weights()
         if (
             self.pruning is not None
@@ -297,7 +289,7 @@ class RewiringCallback(keras.callbacks.Callback):
             )
 
     def _add_to(self, logs):
-        together = self._of_this_fit()
+        together = acting_together(self)
         weights = [
             weight
             for each in together
@@ -306,6 +298,16 @@ class RewiringCallback(keras.callbacks.Callback):
         logs["connections_moved"] = sum(each._moved for each in together)
         logs["rewire_rate"] = self._rate
         logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
+        logs["training_flops"] = running_cost(
+            self.model,
+            {
+                weight.path: weight.training_cost(
+                    each._step(), dense_gradients=each._dense_steps()
+                )
+                for each in together
+                for weight in sparse_weights(self.model, each.layers)
+            },
+        )
         if any(each.pruning is not None for each in together):
             logs["sparsity"] = model_rewiring.sparsity(weights)
 
@@ -315,7 +317,7 @@ class RewiringCallback(keras.callbacks.Callback):
         What is not built yet is left for the next time.
         """
         check_has_sparse_layers(self.model)
-        self._check_acts_alone()
+        check_acts_alone(self)
         weights = sparse_weights(self.model, self.layers)
         if self.pruning is not None:
             model_rewiring.check_target(self.pruning, weights)
@@ -331,16 +333,13 @@ class RewiringCallback(keras.callbacks.Callback):
                 f"{[w.path for w in weights]}",
                 stacklevel=2,
             )
-        decays = {"gradient": 0, "momentum": self.momentum}
-        self._gradients = {
-            need: DenseGradients(
-                self.model, self.model.optimizer, self.layers, decay
-            )
-            for need, decay in decays.items()
-            if need in self.rule.needs
-        }
-        if self._gradients:
-            self._noting = NotingSteps(self.model, [*self._gradients.values()])
+        self._gradients = NeededGradients(
+            self.model, self.layers, self.rule, self.momentum
+        )
+
+    def _dense_steps(self):
+        """How many steps since a rewiring took dense gradients."""
+        return 0 if self._gradients is None else self._gradients.steps_noted
 
     def _carry(self):
         """Lets the layers keep what the rule carries along."""
@@ -348,24 +347,6 @@ class RewiringCallback(keras.callbacks.Callback):
             for kind in sorted(self.rule.needs & {*KINDS}):
                 if layer.built:
                     layer.carry(kind)
-
-    def _check_acts_alone(self):
-        """Refuses another callback that rewires the same layers."""
-        mine = chosen_sparse_layers(self.model, self.layers)
-        for other in self._of_this_fit():
-            if other is self:
-                continue
-            theirs = chosen_sparse_layers(self.model, other.layers)
-            shared = [
-                layer.path or layer.name for layer in mine if layer in theirs
-            ]
-            if shared:
-                names = [type(each).__name__ for each in (self, other)]
-                raise ValueError(
-                    "Rewiring callbacks of one `fit` must act on different "
-                    "layers: keep one of them, or pass `layers=` to each. "
-                    f"Received: callbacks={names}, which both rewire {shared}"
-                )
 
     def _note_if_never_due(self):
         first, stop = self._timetable.first, self._timetable.stop
@@ -447,7 +428,7 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _rewire_if_step_is_due(self, batch):
         ahead = 0
-        if "gradient" in self.rule.needs and not self._has_gradient:
+        if self._gradients is not None and self._gradients.is_missing():
             # The step before must note its gradient.
             ahead = self.model.steps_per_execution
         if not self._timetable.is_time(self._steps_before + batch + ahead):
@@ -480,14 +461,11 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def _is_ready(self):
         """Whether what the rule needs is there, or lets the step note it."""
-        if "gradient" not in self.rule.needs or self._has_gradient:
+        if self._gradients is None:
+            return "gradient" not in self.rule.needs
+        if not self._gradients.is_missing():
             return True
-        if self._noting is not None and (
-            self._goes_on_noting
-            or keras_internals.has_just_updated(self.model.optimizer)
-        ):
-            self._noting.note_next()
-            self._is_noting = True
+        self._gradients.note_next()
         return False
 
     def _rewire(self, now, progress, epoch=None):
@@ -513,6 +491,11 @@ class RewiringCallback(keras.callbacks.Callback):
                 for weight in weights:
                     weight.note_step(now)
             return
+        step, noted = self._step(), self._dense_steps()
+        trained = [
+            (weight, 1 - weight.sparsity)
+            for weight in sparse_weights(self.model, self.layers)
+        ]
         rewired = rewire_weights(
             weights,
             self.model.optimizer,
@@ -524,11 +507,11 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            self._gradients["gradient"].of(weights)
-            if "gradient" in self.rule.needs
-            else None,
+            None if self._gradients is None else self._gradients.taken(weights),
         )
-        self._has_gradient = False
+        # Not before, as what is refused changes nothing.
+        for weight, density in trained:
+            weight.note_training(step, density, noted)
         self._has_rewired = True
         self._moved += rewired.connections_moved
         self._rate = rate
@@ -552,18 +535,6 @@ class RewiringCallback(keras.callbacks.Callback):
             weight
             for weight in sparse_weights(self.model, self.layers)
             if weight.trainable
-        ]
-
-    def _of_this_fit(self):
-        """The rewiring callbacks of this `fit`, this one among them.
-
-        What tells one `fit` from another is the dict of parameters that it
-        gives to all of its callbacks.
-        """
-        return [
-            each
-            for each in _in_use
-            if each.model is self.model and each.params is self.params
         ]
 
     def _step(self):

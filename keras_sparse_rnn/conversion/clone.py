@@ -10,8 +10,8 @@ import numpy as np
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn import layers as sparse
 from keras_sparse_rnn.arguments import named
+from keras_sparse_rnn.masked_weight import is_kept_with_mask
 from keras_sparse_rnn.sparse_layers import check_built
-from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 
 SPARSE_CLASSES = {
     "Dense": sparse.SparseDense,

@@ -18,7 +18,7 @@ from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
-from keras_sparse_rnn.layers.topology_arguments import check_added
+from keras_sparse_rnn.layers.signatures import check_added
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.sparse_layers import sparse_layer_names

@@ -14,7 +14,7 @@ from keras import ops
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.dense_gradient import effective_weight
 from keras_sparse_rnn.dense_gradient import takes_dense_gradients
-from keras_sparse_rnn.sparse_weight import is_known_to_be_full
+from keras_sparse_rnn.masked_weight import is_known_to_be_full
 from keras_sparse_rnn.tracing import belongs_to_this_trace
 from keras_sparse_rnn.tracing import is_of_this_graph
 from keras_sparse_rnn.tracing import is_tracing

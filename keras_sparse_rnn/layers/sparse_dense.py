@@ -6,10 +6,10 @@ from keras_sparse_rnn.engine import MaskedWeight
 from keras_sparse_rnn.layers.engine_arguments import EngineArguments
 from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.native_product import NativeProduct
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
@@ -32,7 +32,8 @@ class SparseDense(
             three values mean the same.
         keep_diagonal: Boolean, without effect: the kernel is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
-        clipping, rewiring_state: See `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`. As one
             product a call gains less than a recurrence, `"auto"` is native
             for large kernels of few connections alone.

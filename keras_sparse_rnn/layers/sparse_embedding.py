@@ -5,9 +5,9 @@ from keras import ops
 
 from keras_sparse_rnn.dense_gradient import effective_rows
 from keras_sparse_rnn.engine import MaskedWeight
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
@@ -33,7 +33,8 @@ class SparseEmbedding(
             three values mean the same.
         keep_diagonal: Boolean, without effect: the table is not recurrent.
         rescale: Boolean, see `SparseLSTM`.
-        clipping, rewiring_state: See `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
 
     Call arguments:
         inputs: Integer tensor of any shape, values in `[0, input_dim)`.

@@ -10,10 +10,10 @@ from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.layers.topology_arguments import TopologyArguments
 from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 from keras_sparse_rnn.layers.topology_arguments import warn_of_saturation
+from keras_sparse_rnn.masked_weight import add_masked_weight
+from keras_sparse_rnn.masked_weight import is_kept_with_mask
 from keras_sparse_rnn.rewiring_state import add_rewiring_state
 from keras_sparse_rnn.sparse_weight import SparseWeight
-from keras_sparse_rnn.sparse_weight import add_masked_weight
-from keras_sparse_rnn.sparse_weight import is_kept_with_mask
 from keras_sparse_rnn.sparse_weight import topology_generator
 from keras_sparse_rnn.sparse_weight import weight_key
 

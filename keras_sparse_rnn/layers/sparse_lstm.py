@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
-from keras_sparse_rnn.layers.topology_arguments import takes_arguments_of
 
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
@@ -49,7 +49,8 @@ class SparseSimpleRNN(SparseRecurrentLayer, keras.layers.SimpleRNN):
             three values mean the same.
         keep_diagonal: Boolean, see `SparseLSTM`.
         rescale: Boolean, see `SparseLSTM`.
-        clipping, rewiring_state: See `SparseLSTM`.
+        clipping: `"sparse"` or `"dense"`, see `SparseLSTM`.
+        rewiring_state: List of strings, see `SparseLSTM`.
         engine: `"auto"`, `"masked"` or `"native"`, see `SparseLSTM`.
         recompute_gates: Boolean, see `SparseLSTM`.
 

@@ -154,7 +154,7 @@ class _Walk:
             return self.through(operation)
         if isinstance(operation, keras.Layer):
             for layer in keras_internals.flatten_layers(operation):
-                self.unknown[id(layer)] = f"are of, or read by, {reader}"
+                self.unknown[id(layer)] = f"are read by {reader}"
         return [_NOBODYS] * outputs
 
     def after_recurrent(self, outer, layers, inputs, outputs, is_given_more):
@@ -165,6 +165,8 @@ class _Walk:
             )
             features.append((units, units.count))
         features = tuple(features)
+        if any(units.outer is not outer for units, _ in features):
+            self.see(features, f"are also those of '{outer.name}'")
         for layer in layers:
             self.consume(layer.cell, inputs[0])
             if not all(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.structured.removable_units import removable_units
 
 
@@ -31,7 +32,9 @@ def zero_small_weights(model, threshold):
           Short-Term Memory, ICLR 2018
     """
     check_threshold(threshold)
-    return zero_small_weights_of(removable_units(model), threshold)
+    return zero_small_weights_of(
+        removable_units(model), plain_number(threshold)
+    )
 
 
 def check_threshold(threshold):
@@ -47,9 +50,8 @@ def zero_small_weights_of(removable, threshold):
     """As `zero_small_weights`, for a list of `HiddenUnits`."""
     count = 0
     for units in removable:
-        everywhere = slice(None)
         places = [
-            (weight, everywhere)
+            (weight, slice(None))
             for weight in (*units.kernels, *units.recurrent_kernels)
         ]
         for consumer in units.consumers:

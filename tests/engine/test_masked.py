@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.engine import masked as engine_masked
-from keras_sparse_rnn.sparse_weight import masked
+from keras_sparse_rnn.masked_weight import masked
 from tests.layers import namesakes
 
 

@@ -4,17 +4,18 @@ from output_folder import paths
 from output_folder import prepare_output
 from output_folder import saved_model_folder
 
+METHODS = ("st_rnn", "dense")
 SETTINGS = {"units": 8, "train_csv": None, "epsilon": 2.0, "epochs": 5}
 
 
 def trained(folder):
     """Prepares a folder and fills it as a training does."""
-    folder = prepare_output(folder, SETTINGS, resume=False)
-    for kind in ("sparse", "dense"):
-        history, weights, backup = paths(folder, kind)
+    folder = prepare_output(folder, SETTINGS, resume=False, methods=METHODS)
+    for method in METHODS:
+        history, weights, backup = paths(folder, method)
         history.write_text("{}\n")
         weights.write_bytes(b"")
-        for written in (backup, log_folder(folder, kind) / "train"):
+        for written in (backup, log_folder(folder, method) / "train"):
             written.mkdir(parents=True)
             (written / "events").write_bytes(b"")
     saved_model_folder(folder).mkdir()
@@ -25,7 +26,10 @@ def test_a_new_run_clears_what_the_last_one_wrote(tmp_path):
     folder = trained(tmp_path / "new" / "folder")
     (folder / "notes.txt").write_text("mine")
     (folder / "logs" / "mine").write_text("mine")
-    assert prepare_output(str(folder), SETTINGS, resume=False) == folder
+    assert (
+        prepare_output(str(folder), SETTINGS, resume=False, methods=METHODS)
+        == folder
+    )
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["flags.json", "logs", "notes.txt"]
     assert [path.name for path in (folder / "logs").iterdir()] == ["mine"]
@@ -39,34 +43,36 @@ def test_what_cannot_be_cleared_is_no_run_to_resume(tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.rmtree", refuse)
     with pytest.raises(PermissionError):
-        prepare_output(folder, SETTINGS, resume=False)
+        prepare_output(folder, SETTINGS, resume=False, methods=METHODS)
     with pytest.raises(ValueError, match="expects the output folder of an"):
-        prepare_output(folder, SETTINGS, resume=True)
+        prepare_output(folder, SETTINGS, resume=True, methods=METHODS)
 
 
 def test_resuming_with_the_same_settings_keeps_everything(tmp_path):
     folder = trained(tmp_path)
-    assert prepare_output(folder, SETTINGS, resume=True) == folder
-    for kind in ("sparse", "dense"):
-        assert all(path.exists() for path in paths(folder, kind))
-        assert log_folder(folder, kind).exists()
+    assert (
+        prepare_output(folder, SETTINGS, resume=True, methods=METHODS) == folder
+    )
+    for method in METHODS:
+        assert all(path.exists() for path in paths(folder, method))
+        assert log_folder(folder, method).exists()
     assert saved_model_folder(folder).exists()
 
 
 def test_resuming_with_more_epochs_goes_on_to_the_greater_number(tmp_path):
     folder = trained(tmp_path)
     more = {**SETTINGS, "epochs": 6}
-    assert prepare_output(folder, more, resume=True) == folder
-    assert paths(folder, "sparse")[2].exists()
-    assert prepare_output(folder, more, resume=True) == folder
+    assert prepare_output(folder, more, resume=True, methods=METHODS) == folder
+    assert paths(folder, "st_rnn")[2].exists()
+    assert prepare_output(folder, more, resume=True, methods=METHODS) == folder
     with pytest.raises(ValueError, match=r"{'epochs': 6}\. Received: flags="):
-        prepare_output(folder, SETTINGS, resume=True)
+        prepare_output(folder, SETTINGS, resume=True, methods=METHODS)
 
 
 def test_resuming_needs_an_earlier_run(tmp_path):
     folder = tmp_path / "none"
     with pytest.raises(ValueError, match=r"Received: output_dir='.*none'$"):
-        prepare_output(folder, SETTINGS, resume=True)
+        prepare_output(folder, SETTINGS, resume=True, methods=METHODS)
     assert not folder.exists()
 
 
@@ -82,6 +88,8 @@ def test_resuming_needs_an_earlier_run(tmp_path):
 def test_resuming_needs_the_same_settings(tmp_path, changed, before, received):
     folder = trained(tmp_path)
     with pytest.raises(ValueError, match=r"flags\.json holds: ") as error:
-        prepare_output(folder, {**SETTINGS, **changed}, resume=True)
+        prepare_output(
+            folder, {**SETTINGS, **changed}, resume=True, methods=METHODS
+        )
     assert str(error.value).endswith(f"{before}. Received: flags={received}")
-    assert all(path.exists() for path in paths(folder, "sparse"))
+    assert all(path.exists() for path in paths(folder, "st_rnn"))

@@ -67,15 +67,15 @@ def read_lines(path):
 
 def test_from_a_csv_to_served_answers(run_python, arguments, tmp_path):
     done = run_python(*arguments, "--epochs=2", "--compare_dense")
-    for kind in ("sparse", "dense"):
-        lines = read_lines(tmp_path / f"history-{kind}.jsonl")
+    for method in ("st_rnn", "dense"):
+        lines = read_lines(tmp_path / f"history-{method}.jsonl")
         assert [line["epoch"] for line in lines] == [0, 1]
         for line in lines:
             assert 0 <= line["test_accuracy"] <= 1
             assert 0 <= line["val_accuracy"] <= 1
             assert line["seconds"] > 0
-        assert ("connections_moved" in lines[1]) == (kind == "sparse")
-        assert re.search(rf"^{kind} lstm +[\d,]+ ", done.stdout, re.M)
+        assert ("connections_moved" in lines[1]) == (method == "st_rnn")
+        assert re.search(rf"^{method} lstm +[\d,]+ ", done.stdout, re.M)
     saved_model = tmp_path / "saved_model"
     serve = f"{sys.executable} examples/serve.py {saved_model}"
     assert done.stdout.endswith(f"\nServe it: {serve}\n")
@@ -98,7 +98,7 @@ def test_from_a_csv_to_served_answers(run_python, arguments, tmp_path):
 @pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
 def test_other_cells_learn(run_python, arguments, tmp_path, cell):
     run_python(*arguments, f"--cell={cell}", "--epochs=8")
-    last = read_lines(tmp_path / "history-sparse.jsonl")[-1]
+    last = read_lines(tmp_path / "history-st_rnn.jsonl")[-1]
     assert last["test_accuracy"] > 0.8
 
 
@@ -112,7 +112,7 @@ def test_engines_lose_the_same_until_the_first_rewiring(
             *(f"--engine={engine}", f"--output_dir={tmp_path / engine}"),
             *("--units=64", "--epochs=2"),
         )
-        first = read_lines(tmp_path / engine / "history-sparse.jsonl")[0]
+        first = read_lines(tmp_path / engine / "history-st_rnn.jsonl")[0]
         losses.append([first["loss"], first["val_loss"], first["test_loss"]])
     masked, native = losses
     assert native == pytest.approx(masked, abs=1e-4)
@@ -154,9 +154,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     run_python("-c", killer, *flags, status=-9)
     assert not (killed / "saved_model").exists()
     run_python(*flags, "--resume")
-    lines = read_lines(killed / "history-sparse.jsonl")
+    lines = read_lines(killed / "history-st_rnn.jsonl")
     assert [line["epoch"] for line in lines] == [0, 1, 1, 2]
-    expected = read_lines(whole / "history-sparse.jsonl")
+    expected = read_lines(whole / "history-st_rnn.jsonl")
     for line, other in zip(
         lines[1:], [expected[1], *expected[1:]], strict=True
     ):
@@ -166,7 +166,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
     # A finished run trains nothing again.
     run_python(*flags, "--resume")
-    again = read_lines(killed / "history-sparse.jsonl")
+    again = read_lines(killed / "history-st_rnn.jsonl")
     assert again == [lines[0], *lines[2:]]
 
 
@@ -180,8 +180,8 @@ def test_resume_with_more_epochs_ends_as_a_run_begun_with_as_many(
     # until the last epoch, was not used.
     run_python(*arguments, "--epochs=1")
     run_python(*arguments, "--epochs=2", "--resume")
-    lines = read_lines(tmp_path / "history-sparse.jsonl")
-    expected = read_lines(whole / "history-sparse.jsonl")
+    lines = read_lines(tmp_path / "history-st_rnn.jsonl")
+    expected = read_lines(whole / "history-st_rnn.jsonl")
     for line in (*lines, *expected):
         del line["seconds"]
     assert expected[1]["connections_moved"] > 0
@@ -199,7 +199,7 @@ def test_resume_needs_a_run_with_the_same_flags(
         *arguments, "--epochs=1", "--resume", "--units=9", status=1
     )
     assert "Received: flags={'units': 9}" in failed.stderr
-    history = read_lines(tmp_path / "history-sparse.jsonl")
+    history = read_lines(tmp_path / "history-st_rnn.jsonl")
     # Without --resume it starts anew, and so do the logs for TensorBoard.
     events = set((tmp_path / "logs").rglob("events.*"))
     own = tmp_path / "own"
@@ -207,12 +207,12 @@ def test_resume_needs_a_run_with_the_same_flags(
     (own / "events.out").write_bytes(b"")
     flags = ("--epochs=1", "--train_limit=50", f"--log_dir={own}")
     run_python(*arguments, *flags)
-    assert len(read_lines(tmp_path / "history-sparse.jsonl")) == len(history)
+    assert len(read_lines(tmp_path / "history-st_rnn.jsonl")) == len(history)
     assert events
     assert not set((tmp_path / "logs").rglob("events.*"))
     # A folder of the user's own is added to.
     assert (own / "events.out").exists()
-    assert list((own / "sparse").rglob("events.*"))
+    assert list((own / "st_rnn").rglob("events.*"))
 
 
 def test_mirrored_strategy(run_python, arguments, tmp_path):
@@ -258,7 +258,7 @@ def test_wrong_data_is_answered_by_a_message(
 def test_wrong_settings_leave_the_last_run_alone(
     run_python, arguments, tmp_path, flag
 ):
-    kept = tmp_path / "history-sparse.jsonl"
+    kept = tmp_path / "history-st_rnn.jsonl"
     kept.write_text("{}\n")
     failed = run_python(*arguments, flag, status=1)
     assert flag in failed.stderr
@@ -268,7 +268,7 @@ def test_wrong_settings_leave_the_last_run_alone(
 def test_a_label_that_validation_cannot_have_leaves_the_last_run_alone(
     run_python, arguments, tmp_path
 ):
-    kept = tmp_path / "history-sparse.jsonl"
+    kept = tmp_path / "history-st_rnn.jsonl"
     kept.write_text("{}\n")
     train = tmp_path / "films.csv"
     # One of the two texts that are bad goes to the test part.

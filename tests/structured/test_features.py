@@ -170,6 +170,18 @@ def softmax_of_one_direction(lstm, inputs):
     return L.Dense(2)(both(inputs))
 
 
+def one_direction_alone(lstm, inputs):
+    both = L.Bidirectional(lstm)
+    of_both = L.Dense(2)(both(inputs))
+    return [of_both, L.Dense(2)(both.forward_layer(inputs))]
+
+
+def one_direction_by_keyword(lstm, inputs):
+    both = L.Bidirectional(lstm)
+    of_both = L.Dense(2)(both(inputs))
+    return [of_both, L.Dense(2)(both.backward_layer(sequences=inputs))]
+
+
 REFUSED = {
     "output": (lambda: models.stack(L.LSTM(6)), "are outputs of"),
     "norm": (reads(L.LayerNormalization), "LayerNormalization"),
@@ -222,13 +234,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("make", "reason"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize(
-    "use",
-    [
-        ksr.shrink,
-        ksr.alive_units,
-        lambda model: ksr.add_iss_regularizer(model, 0.1),
-        lambda model: ksr.zero_small_weights(model, 0.1),
-    ],
+    "use", [ksr.shrink, lambda model: ksr.add_iss_regularizer(model, 0.1)]
 )
 def test_units_that_are_seen_otherwise_are_not_removable(make, reason, use):
     model = make()
@@ -266,6 +272,19 @@ def test_a_layer_that_is_also_called_in_an_unknown_way_is_left_alone():
     assert "LSTM 'a'" in units.seen_by
 
 
+@pytest.mark.parametrize(
+    ("between", "reason"),
+    [
+        (one_direction_alone, "are also those of"),
+        (one_direction_by_keyword, "are read by LSTM 'backward_a'"),
+    ],
+)
+def test_both_directions_are_left_alone_if_one_is(between, reason):
+    forward, backward = hidden_units(graph(between)())
+    assert reason in forward.seen_by
+    assert backward.seen_by == forward.seen_by
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
@@ -290,7 +309,12 @@ def test_models_whose_graph_is_not_known_are_refused(make):
 
 def test_what_is_not_built_or_no_model_is_refused():
     model = keras.Sequential([L.LSTM(3), L.Dense(2)])
-    for use in (ksr.shrink, ksr.alive_units):
+    for use in (
+        ksr.shrink,
+        ksr.alive_units,
+        lambda model: ksr.add_iss_regularizer(model, 0.1),
+        lambda model: ksr.zero_small_weights(model, 0.1),
+    ):
         with pytest.raises(ValueError, match=r"must be built.*Received: model"):
             use(model)
         with pytest.raises(ValueError, match=r"Received: model=3$"):

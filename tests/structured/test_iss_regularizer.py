@@ -191,8 +191,14 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("trained_before", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "trained_before"),
+    [
+        *[(each, True) for each in SETTINGS.values()],
+        (SETTINGS["graph"], False),
+    ],
+    ids=[*SETTINGS, "not trained before"],
+)
 def test_fit_trains_with_it(settings, trained_before):
     model = models.gru()
     model.compile(keras.optimizers.SGD(0.1), "mse", **settings)

@@ -37,7 +37,7 @@ def test_the_threshold_itself_is_not_below_it():
     models.set_rows(model.layers[-1], slice(None), 0.25)
     ksr.zero_small_weights(model, 0.25)
     assert (model.layers[-1].kernel.numpy() == 0.25).all()
-    ksr.zero_small_weights(model, np.nextafter(0.25, 1))
+    ksr.zero_small_weights(model, 0.2500001)
     assert not model.layers[-1].kernel.numpy().any()
 
 

@@ -1,0 +1,23 @@
+import pytest
+from methods_figure import columns
+from methods_figure import draw
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [
+        ([1.0], [[0]]),
+        ([1.0, 0.08, 0.5], [[1], [2], [0]]),
+        ([0.081, 1.0, 0.078, 0.084], [[2, 0, 3], [1]]),
+    ],
+)
+def test_columns(costs, expected):
+    assert columns(costs) == expected
+
+
+def test_draws_one_panel_and_several(tmp_path):
+    panel = ("IMDB", [("dense", 1.0, [0.8, 0.9]), ("SET", 0.08, [0.85])])
+    for count in (1, 3):
+        path = tmp_path / f"{count}.png"
+        draw([panel] * count, path)
+        assert path.read_bytes().startswith(b"\x89PNG")
