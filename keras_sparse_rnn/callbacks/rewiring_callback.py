@@ -240,6 +240,7 @@ class RewiringCallback(keras.callbacks.Callback):
             return
         if not self._checked:
             self._check()
+        self._batch = batch
         if self.frequency.is_by_steps:
             self._rewire_if_step_is_due(batch)
         else:
@@ -465,7 +466,13 @@ class RewiringCallback(keras.callbacks.Callback):
             return "gradient" not in self.rule.needs
         if not self._gradients.is_missing():
             return True
-        self._gradients.note_next()
+        # That of an epoch's last step would be lost.
+        steps = self.params.get("steps")
+        if (
+            steps is None
+            or self._batch + self.model.steps_per_execution < steps
+        ):
+            self._gradients.note_next()
         return False
 
     def _rewire(self, now, progress, epoch=None):
