@@ -111,15 +111,6 @@ class SparseWeight:
         return float(self._levels()[_THRESHOLD])
 
     @property
-    def training_cost(self):
-        """Float, FLOPs of all steps noted so far, relative to dense ones.
-
-        It is the present density before any step is noted.
-        """
-        levels = self._levels()
-        return float(levels[_COST]) if levels[_COUNTED] else 1 - self.sparsity
-
-    @property
     def ever_active(self):
         """Integer, how many places were connections at any time."""
         bits = self._variable("ever_active").numpy()
@@ -229,32 +220,54 @@ class SparseWeight:
             assign_at(self.mask, changed, rewiring.changed_mask)
             self._note_active(rewiring.grown)
 
-    def note_training(self, step, dense_gradients=0):
-        """Notes training since the last time, in which no count changed.
+    def training_cost(self, step, density=None, dense_gradients=0):
+        """What training the weight has cost, relative to a dense one.
 
         A step costs three times the forward pass, one of them for the gradient
         of the weights, which may be that of every place.
 
         Args:
             step: Integer, the optimizer's steps now.
-            dense_gradients: Number, how many of the steps since the last time
+            density: Float, the share of connections in the steps that are not
+                noted yet. Defaults to `None`, the present one.
+            dense_gradients: Number, how many of those steps, at most all,
                 computed the dense gradient. Defaults to `0`.
+
+        Returns:
+            Float, the mean over all steps; the density before the first one.
         """
+        if density is None:
+            density = 1 - self.sparsity
+        noted, spent = self._levels()[[_COUNTED, _COST]]
+        steps = self._steps_since_noted(step)
+        if not noted + steps:
+            return density
+        dense = min(dense_gradients, steps)
+        new = steps * density + dense * (1 - density) / 3
+        return float((noted * spent + new) / (noted + steps))
+
+    def note_training(self, step, density, dense_gradients=0):
+        """Notes what the steps since the last time have cost.
+
+        Args:
+            step, density, dense_gradients: As for `training_cost`.
+        """
+        cost = self.training_cost(step, density, dense_gradients)
         record, levels = self._record().copy(), self._levels().copy()
-        # Another optimizer counts anew.
-        steps = step - record[_COUNTED_STEP]
-        steps = int(steps if steps >= 0 else step)
-        if record[_COUNTED_STEP] != step:
-            record[_COUNTED_STEP] = step
-            self._variable("rewiring").assign(record)
-        if not steps:
-            return
-        density = 1 - self.sparsity
-        spent = steps * density + dense_gradients * (1 - density) / 3
-        counted = levels[_COUNTED] + steps
-        levels[_COST] += (spent - steps * levels[_COST]) / counted
-        levels[_COUNTED] = counted
+        levels[_COUNTED] += self._steps_since_noted(step)
+        levels[_COST] = cost
+        record[_COUNTED_STEP] = step
+        self._variable("rewiring").assign(record)
         self._variable("rewiring_levels").assign(levels)
+
+    def note_optimizer(self, step):
+        """Notes from where the steps are counted, if an optimizer is new.
+
+        Args:
+            step: Integer, the optimizer's steps now.
+        """
+        if step < self._record()[_COUNTED_STEP]:
+            self.note_training(step, 1 - self.sparsity)
 
     def note_step(self, step):
         """Notes the step at which it was time to rewire, and nothing was to do.
@@ -285,6 +298,11 @@ class SparseWeight:
 
     def _levels(self):
         return self._variable("rewiring_levels").numpy()
+
+    def _steps_since_noted(self, step):
+        # Another optimizer counts anew.
+        steps = step - int(self._record()[_COUNTED_STEP])
+        return steps if steps >= 0 else step
 
     def _note_active(self, places):
         variable = self._variable("ever_active")

@@ -1,27 +1,29 @@
-"""What training has cost so far, from what the weights have noted."""
+"""What training has cost so far, from what its weights have cost."""
 
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.weight_matrix import built_weight_matrices
 
 
-def running_cost(model):
+def running_cost(model, costs):
     """Training FLOPs of a model so far, relative to as many dense steps.
-
-    The rewiring callbacks note with each weight how many steps it was trained,
-    how dense it was and whether its dense gradient was computed, which is saved
-    with it. Steps are weighed as in `CostMeter`.
 
     Args:
         model: Keras model. Layers that it has not built, as those that it does
             not call, cost nothing. The length of its sequences, which matters
             only to how much its dense layers weigh, is that of its input, or 1
             where that is not fixed.
+        costs: Dict from the paths of sparse weights to what training each has
+            cost, see `SparseWeight.training_cost`. For others it is their
+            density.
 
     Returns:
         Float, 1 where nothing is multiplied.
     """
     costs = {
-        weight.path: weight.training_cost for weight in sparse_weights(model)
+        **{
+            weight.path: 1 - weight.sparsity for weight in sparse_weights(model)
+        },
+        **costs,
     }
     matrices = built_weight_matrices(model, _time_steps(model))
     dense = sum(matrix.multiply_adds_dense for matrix in matrices)
@@ -34,10 +36,5 @@ def running_cost(model):
 
 def _time_steps(model):
     shape = getattr(model, "input_shape", None)
-    if (
-        isinstance(shape, tuple)
-        and len(shape) > 1
-        and isinstance(shape[1], int)
-    ):
-        return shape[1]
-    return 1
+    is_sequence = isinstance(shape, tuple) and len(shape) > 1
+    return shape[1] if is_sequence and isinstance(shape[1], int) else 1

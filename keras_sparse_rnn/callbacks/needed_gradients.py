@@ -1,5 +1,7 @@
 """The dense gradients that a rule looks at, over a training."""
 
+import math
+
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.callbacks.noting_steps import NotingSteps
 from keras_sparse_rnn.dense_gradients import DenseGradients
@@ -88,12 +90,18 @@ class NeededGradients:
         if "gradient" not in self._gradients:
             return None
         self._is_there = False
+        self._batches_noted = 0
         return self._gradients["gradient"].of(weights)
 
+    @property
     def steps_noted(self):
-        """How many steps of the optimizer noted some since the last call."""
-        noted, self._batches_noted = self._batches_noted, 0
-        return noted / keras_internals.micro_steps_per_update(
+        """How many steps of the optimizer noted some since the last rewiring.
+
+        Infinity where all do.
+        """
+        if "momentum" in self._gradients:
+            return math.inf
+        return self._batches_noted / keras_internals.micro_steps_per_update(
             self._model.optimizer
         )
 

@@ -231,7 +231,8 @@ class RewiringCallback(keras.callbacks.Callback):
             self._gradients.begin_epoch()
         if self._first_epoch:
             # Before a new optimizer has made more steps than the last one.
-            self._note_training()
+            for weight in self._trainable_weights():
+                weight.note_optimizer(self._step())
         if self.frequency.is_by_steps:
             self._begin_steps(epoch)
         else:
@@ -244,6 +245,7 @@ class RewiringCallback(keras.callbacks.Callback):
             return
         if not self._checked:
             self._check()
+        self._batch = batch
         if self.frequency.is_by_steps:
             self._rewire_if_step_is_due(batch)
         else:
@@ -259,7 +261,6 @@ class RewiringCallback(keras.callbacks.Callback):
         if not self._checked:
             self._check()
         weights = sparse_weights(self.model, self.layers)
-        self._note_training()
         if logs is not None:
             self._add_to(logs)
         for weight in weights:
@@ -268,9 +269,14 @@ class RewiringCallback(keras.callbacks.Callback):
             self._summaries.write(weights, epoch)
 
     def on_train_end(self, logs=None):
+        weights = self._trainable_weights()
+        # Another optimizer may go on with training.
+        for weight in weights:
+            weight.note_training(
+                self._step(), 1 - weight.sparsity, self._dense_steps()
+            )
         if self._gradients is not None:
             self._gradients.end()
-        weights = self._trainable_weights()
         if self.pruning is not None and weights:
             self._note_if_not_pruned(weights)
         if self._waited and weights and not self._has_rewired:
@@ -293,7 +299,16 @@ class RewiringCallback(keras.callbacks.Callback):
         logs["connections_moved"] = sum(each._moved for each in together)
         logs["rewire_rate"] = self._rate
         logs["exploration_rate"] = model_rewiring.exploration_rate(weights)
-        logs["training_flops"] = running_cost(self.model)
+        logs["training_flops"] = running_cost(
+            self.model,
+            {
+                weight.path: weight.training_cost(
+                    each._step(), dense_gradients=each._dense_steps()
+                )
+                for each in together
+                for weight in sparse_weights(self.model, each.layers)
+            },
+        )
         if any(each.pruning is not None for each in together):
             logs["sparsity"] = model_rewiring.sparsity(weights)
 
@@ -323,11 +338,9 @@ class RewiringCallback(keras.callbacks.Callback):
             self.model, self.layers, self.rule, self.momentum
         )
 
-    def _note_training(self):
-        """Notes what the steps since the last time have cost."""
-        noted = 0 if self._gradients is None else self._gradients.steps_noted()
-        for weight in sparse_weights(self.model, self.layers):
-            weight.note_training(self._step(), noted)
+    def _dense_steps(self):
+        """How many steps since a rewiring took dense gradients."""
+        return 0 if self._gradients is None else self._gradients.steps_noted
 
     def _carry(self):
         """Lets the layers keep what the rule carries along."""
@@ -475,7 +488,13 @@ class RewiringCallback(keras.callbacks.Callback):
             return False
         if not self._gradients.is_missing():
             return True
-        self._gradients.note_next()
+        # That of an epoch's last step would be lost.
+        steps = self.params.get("steps")
+        if (
+            steps is None
+            or self._batch + self.model.steps_per_execution < steps
+        ):
+            self._gradients.note_next()
         return False
 
     def _rewire(self, now, progress, epoch=None):
@@ -501,11 +520,8 @@ class RewiringCallback(keras.callbacks.Callback):
                 for weight in weights:
                     weight.note_step(now)
             return
-        self._note_training()
-        gradients = None
-        # There are none where a layer is never built.
-        if self._gradients is not None:
-            gradients = self._gradients.taken(weights)
+        step, noted = self._step(), self._dense_steps()
+        densities = [1 - weight.sparsity for weight in weights]
         rewired = rewire_weights(
             weights,
             self.model.optimizer,
@@ -517,8 +533,11 @@ class RewiringCallback(keras.callbacks.Callback):
                 target,
                 self.pruned_together,
             ),
-            gradients,
+            None if self._gradients is None else self._gradients.taken(weights),
         )
+        # Not before, as what is refused changes nothing.
+        for weight, density in zip(weights, densities, strict=True):
+            weight.note_training(step, density, noted)
         self._has_rewired = True
         self._moved += rewired.connections_moved
         self._rate = rate

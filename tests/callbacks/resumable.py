@@ -118,6 +118,16 @@ def make_model(optimizer, dropout, stateful, engine):
     return model
 
 
+def make_callback(name, schedule=None, **options):
+    """The callback of a method, its schedule of pruning as name and options."""
+    if schedule is not None:
+        kind, arguments = schedule
+        options["pruning"] = getattr(ksr.rewiring, kind)(**arguments)
+    if name == "MagnitudePruningCallback" and schedule is not None:
+        options["final_sparsity"] = options.pop("pruning")
+    return getattr(ksr, name)(**options)
+
+
 def train(
     folder,
     name,
@@ -128,6 +138,7 @@ def train(
     shuffles=False,
     engine="masked",
     rewiring=None,
+    method=None,
     order="seed set backup kill",
     save_freq="epoch",
     kill=None,
@@ -140,9 +151,11 @@ def train(
     x = rng.integers(0, 12, (BATCH * BATCHES, 5)).astype("int32")
     y = rng.normal(size=(len(x), 1)).astype("float32")
     data = Shuffled(x, y, shuffles)
+    if method is None:
+        method = {"name": "SETCallback", "rewire_rate": 0.5, **(rewiring or {})}
     callbacks = {
         "seed": ksr.EpochSeed(3, data=data),
-        "set": ksr.SETCallback(0.5, **(rewiring or {})),
+        "set": make_callback(**method),
         "backup": keras.callbacks.BackupAndRestore(
             folder / f"{name}.backup", save_freq=save_freq
         ),

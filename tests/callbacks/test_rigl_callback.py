@@ -205,8 +205,8 @@ def test_steps_in_between_and_after_are_the_plain_ones():
         step for step, each in enumerate(seen.before) if each is not plain
     ]
     # Rewired before batch 1, at step 5, and 5, at step 9. Batches 3 and 7 come
-    # before steps 8 and 12, at which an epoch ends.
-    assert noting == [0, 3, 4, 7]
+    # before steps 8 and 12 too, but there an epoch ends.
+    assert noting == [0, 4]
     assert all(each is plain for each in seen.after)
     assert model.train_function is plain
     # Once for the steps that note gradients, and never again the plain one.
@@ -307,9 +307,10 @@ def test_a_failure_within_a_step_does_not_reach_other_functions(
 def test_validation_in_fit_stays_native(rule, native_calls):
     model = tiny.text_model(engine="native")
     callback = ksr.RewiringCallback(0.4, rule, frequency=1)
-    # Each step of training notes gradients, on the masked engine.
+    # Each step of training notes gradients, on the masked engine, but for an
+    # epoch's last one with RigL, which would lose its gradient.
     tiny.fit(model, callback, epochs=2, validation_data=tiny.tokens(24))
-    assert len(native_calls) == 2 * 3
+    assert len(native_calls) == 2 * (3 + (rule == "rigl"))
     assert model.get_layer("lstm").engine_in_use == "native"
 
 
@@ -396,8 +397,8 @@ def test_after_the_end_no_gradients_are_noted():
     noting = [
         step for step, each in enumerate(seen.before) if each is not plain
     ]
-    # Before steps 2, 4 and 5, for 4 begins an epoch; and 5 is the end.
-    assert noting == [1, 3, 4]
+    # Before step 2, and before 5, for 4 begins an epoch; and 5 is the end.
+    assert noting == [1, 4]
     assert [weight.rewirings for weight in ksr.sparse_weights(model)] == [1]
 
 
@@ -470,4 +471,4 @@ def test_a_model_that_is_saved_and_loaded_goes_on_as_it_would(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     for each in (model, loaded):
         tiny.fit(each, ksr.RigLCallback(0.4, 3), epochs=2)
-    assert tiny.same(tiny.state(model), tiny.state(loaded))
+    assert tiny.same(*map(tiny.state_without_seeds, (model, loaded)))

@@ -31,15 +31,15 @@ def assert_holds(recorded, masks):
 
 
 @pytest.mark.parametrize("history_is_first", [True, False])
-@pytest.mark.parametrize("every_steps", [None, 3])
+@pytest.mark.parametrize("frequency", ["epoch", 3])
 def test_what_was_trained_in_each_epoch_is_recorded(
-    tmp_path, every_steps, history_is_first
+    tmp_path, frequency, history_is_first
 ):
     model = tiny.text_model()
     seen = MasksAtTheLastBatch()
     folder = tmp_path / "made" / "here"
     histories = [ksr.TopologyHistory(), ksr.TopologyHistory(folder)]
-    callbacks = [ksr.SETCallback(0.5, every_steps=every_steps), *histories]
+    callbacks = [ksr.SETCallback(0.5, frequency=frequency), *histories]
     if history_is_first:
         callbacks.reverse()
     tiny.fit(model, *callbacks, seen)

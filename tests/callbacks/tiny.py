@@ -91,6 +91,16 @@ def state(model):
     return [np.array(variable) for variable in variables]
 
 
+def state_without_seeds(model):
+    """As `state`, without the seeds of dropout, which Keras does not save."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return [
+        np.array(variable)
+        for variable in variables
+        if "seed_generator" not in variable.path
+    ]
+
+
 def same(first, second):
     """Whether two lists of arrays agree bit for bit."""
     return len(first) == len(second) and all(
