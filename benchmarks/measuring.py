@@ -65,10 +65,11 @@ def spread(values):
         values: Sequence of floats, one for each seed.
 
     Returns:
-        String. The deviation is that of a sample, and 0 of a single value.
+        String. The deviation is that of a sample; a single value has none.
     """
-    deviation = np.std(values, ddof=1) if len(values) > 1 else 0
-    return f"{np.mean(values):.2%} ± {100 * deviation:.2f}"
+    if len(values) == 1:
+        return f"{values[0]:.2%}"
+    return f"{np.mean(values):.2%} ± {100 * np.std(values, ddof=1):.2f}"
 
 
 def print_table(headings, rows):

@@ -114,12 +114,17 @@ def rewire(
         weight for weight in sparse_weights(model, layers) if weight.trainable
     ]
     noted = None
+    if gradients is not None and not isinstance(gradients, DenseGradients):
+        raise ValueError(
+            "`gradients` must be a `keras_sparse_rnn.DenseGradients`. "
+            f"Received: gradients={gradients!r}"
+        )
     if "gradient" in rule.needs:
-        if not isinstance(gradients, DenseGradients):
+        if gradients is None:
             raise ValueError(
                 "The rule goes by dense gradients: pass `gradients=`, the "
                 "`keras_sparse_rnn.DenseGradients` of a training step. "
-                f"Received: gradients={gradients!r}, rule={rule}"
+                f"Received: gradients=None, rule={rule}"
             )
         noted = gradients.of(weights)
     check_carries(weights, rule)

@@ -127,8 +127,9 @@ def check_has_sparse_layers(model):
     if not sparse_layers(model):
         raise ValueError(
             f"The model '{model.name}' has no sparse layer, such as "
-            "`SparseLSTM` or `SparseEmbedding`, so there is nothing to "
-            f"rewire. Received: model={model.name!r}"
+            "`SparseLSTM` or `SparseEmbedding`: make it with some, or by "
+            "`keras_sparse_rnn.sparsify`, which with `sparsity=0` leaves "
+            f"every connection. Received: model={model.name!r}"
         )
 
 

@@ -109,11 +109,10 @@ def model():
 def test_a_rule_by_gradients_needs_them(model):
     before = [variable.numpy() for variable in model.variables]
     gradients = ksr.DenseGradients(model)
-    for wrong in (None, [np.ones((9, 5))], "gradients"):
-        with pytest.raises(
-            ValueError, match=r"pass `gradients=`.* Received: gradients="
-        ):
-            ksr.rewire(model, None, 0.3, "rigl", gradients=wrong)
+    with pytest.raises(
+        ValueError, match=r"pass `gradients=`.* Received: gradients=None"
+    ):
+        ksr.rewire(model, None, 0.3, "rigl")
     # Nothing was noted yet.
     with pytest.raises(ValueError, match=r"gradient of '.*embeddings'"):
         ksr.rewire(model, None, 0.3, "rigl", gradients=gradients)
@@ -229,3 +228,11 @@ def test_models_that_are_not_built_compiled_or_sparse_are_refused():
         ksr.DenseGradients(dense, keras.optimizers.SGD())
     with pytest.raises(ValueError, match=r"Keras model or layer. Received"):
         ksr.DenseGradients("model", keras.optimizers.SGD())
+
+
+@pytest.mark.parametrize("rule", ["rigl", "st_rnn"])
+@pytest.mark.parametrize("wrong", [[np.ones((9, 5))], "gradients", 3])
+def test_what_are_no_dense_gradients(model, rule, wrong):
+    match = r"`gradients` must be a `keras_sparse_rnn\.DenseGradients`.*"
+    with pytest.raises(ValueError, match=match + "Received: gradients="):
+        ksr.rewire(model, None, 0.3, rule, gradients=wrong)

@@ -16,8 +16,11 @@ def degrees(mask):
 
     Returns:
         Pair of integer arrays, `(inputs,)` and `(outputs,)`.
+
+    Raises:
+        ValueError: If the mask is not of this shape.
     """
-    mask = np.asarray(mask, bool)
+    mask = _matrix(mask)
     return mask.sum(axis=1), mask.sum(axis=0)
 
 
@@ -33,9 +36,10 @@ def degrees_by_gate(mask, gates):
         Pair of integer arrays, `(gates, inputs)` and `(gates, outputs)`.
 
     Raises:
-        ValueError: If the columns are not those of so many gates.
+        ValueError: If the mask is not of this shape, or the columns are not
+            those of so many gates.
     """
-    mask = np.asarray(mask, bool)
+    mask = _matrix(mask)
     check_integer("gates", gates, 1)
     if mask.shape[1] % gates:
         raise ValueError(
@@ -44,6 +48,17 @@ def degrees_by_gate(mask, gates):
         )
     by_gate = mask.reshape(mask.shape[0], gates, -1)
     return by_gate.sum(axis=2).T, by_gate.sum(axis=0)
+
+
+def _matrix(mask):
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise ValueError(
+            "`mask` must be an array of shape (inputs, outputs), as the "
+            "`.mask` of each of `keras_sparse_rnn.sparse_weights(model)`. "
+            f"Received: mask={mask}"
+        )
+    return mask.astype(bool)
 
 
 def degree_distribution(counts):

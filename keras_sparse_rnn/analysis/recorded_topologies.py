@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+from collections.abc import Collection
 from collections.abc import Mapping
 
 import numpy as np
@@ -136,6 +137,7 @@ def in_order(topologies):
         ValueError: If there are none, an epoch is missing between two others,
             or the shapes of two topologies differ.
     """
+    check_are_topologies(topologies)
     if isinstance(topologies, Mapping):
         epochs = sorted(topologies)
         records = (topologies[epoch] for epoch in epochs)
@@ -162,6 +164,16 @@ def in_order(topologies):
             )
         shapes = its_shapes
         yield epoch, topology
+
+
+def check_are_topologies(topologies):
+    """Raises `ValueError` unless it is a mapping or a list of epochs."""
+    if isinstance(topologies, str) or not isinstance(topologies, Collection):
+        raise ValueError(
+            "Expected the topologies of epochs, such as `.topologies` of a "
+            "`TopologyHistory`, what `load_topologies` returns, or a list. "
+            f"Received: topologies={topologies!r}"
+        )
 
 
 def _read(file):

@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_sparse_rnn.analysis.recorded_topologies import check_are_topologies
 from keras_sparse_rnn.analysis.recorded_topologies import in_order
 
 
@@ -62,6 +63,7 @@ def survival_curve(topologies):
         - Kaplan and Meier, Journal of the American Statistical Association
           53:457–481, 1958
     """
+    check_are_topologies(topologies)
     epochs = len(topologies)
     if epochs < 2:
         raise ValueError(

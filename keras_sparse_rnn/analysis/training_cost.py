@@ -278,9 +278,13 @@ def _check_settings(method, find_stages, settings):
     needed = [each.name for each in parameters if each.default is each.empty]
     if not set(needed) <= set(settings) <= set(known):
         raise ValueError(
-            f"With method={method!r} the settings must be of {known}, "
-            f"{needed} among them. Received: {settings}"
+            f"method={method!r} needs {_listed(needed)}, and knows "
+            f"{_listed(known)}. Received: {_listed(settings)}"
         )
+
+
+def _listed(settings):
+    return f"the settings {[*settings]}" if settings else "no settings"
 
 
 def _ratio(number, dense):

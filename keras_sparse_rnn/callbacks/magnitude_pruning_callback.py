@@ -1,5 +1,7 @@
 """Magnitude pruning: from a dense model, or a sparse one, to a sparser one."""
 
+import logging
+
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
@@ -98,6 +100,8 @@ class MagnitudePruningCallback(RewiringCallback):
                 epochs, count = self.params["epochs"], self.frequency.count
                 since = (epochs - 1 - self.start) // count * count
                 self._end_at(self.start + since)
+                if not since:
+                    self._note_at_once()
             elif self.params.get("steps") is None:
                 raise ValueError(
                     "Counting steps, the schedule needs the number of steps of "
@@ -116,6 +120,8 @@ class MagnitudePruningCallback(RewiringCallback):
             last = self._timetable.last_of(self._steps_to_come(epoch))
             if last >= 0:
                 self._end_at(last)
+                if last <= self.start:
+                    self._note_at_once()
 
     def _steps_to_come(self, epoch):
         """The optimizer's steps at whose beginning callbacks will be asked."""
@@ -126,6 +132,16 @@ class MagnitudePruningCallback(RewiringCallback):
             for batch in range(0, steps, self.model.steps_per_execution):
                 yield (batches + batch) // per_step
             batches += steps
+
+    def _note_at_once(self):
+        # Logged, no Python warning: it may be what is wanted.
+        logging.getLogger("keras_sparse_rnn").warning(
+            "All is pruned at once, at the beginning of %s %d, counted from "
+            "0: there is no second time before training ends. Train for "
+            "longer, or pass `frequency=`.",
+            self.frequency.unit,
+            self.start,
+        )
 
     def _end_at(self, last):
         self.pruning = _cubic(*self._range, self.start, last)

@@ -196,6 +196,7 @@ class RewiringCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._checked = self._has_pruned = False
+        self._next_asked = 0
         self._gradients = None
         self._waited = self._has_rewired = False
         self._first_epoch = True
@@ -274,9 +275,17 @@ class RewiringCallback(keras.callbacks.Callback):
             # As where a run is resumed that had pruned before.
             and not model_rewiring.reaches_target(self.pruning, weights)
         ):
+            unit = self.frequency.unit
+            hint = (
+                ""
+                if self.frequency.is_by_steps
+                else " One that counts steps needs a `frequency` in steps."
+            )
             warnings.warn(
-                f"{type(self).__name__} pruned nothing: its schedule never "
-                f"said so in this training. Received: pruning={self.pruning}",
+                f"{type(self).__name__} pruned nothing: of the {unit}s before "
+                f"{unit} {self._next_asked}, those it was asked about, its "
+                f"schedule named none, or a sparsity of 0.{hint} "
+                f"Received: pruning={self.pruning}",
                 stacklevel=2,
             )
         if self._waited and weights and not self._has_rewired:
@@ -355,11 +364,14 @@ class RewiringCallback(keras.callbacks.Callback):
         if stop is not None and stop <= first and sparse_layers(self.model):
             # Logged, no Python warning: one epoch is a fair thing to try.
             logging.getLogger("keras_sparse_rnn").warning(
-                "No connection will be rewired: the first time would be at "
-                "the beginning of %s %d, counted from 0, and rewiring ends "
+                "No connection will be %s: the first time would be at "
+                "the beginning of %s %d, counted from 0, and it ends "
                 "before %s %d. Train for longer, or pass `start=` or "
                 "`frequency=`, or to a `fit` that goes on with training "
                 "`initial_epoch=`.",
+                "pruned"
+                if self.pruning and not self.rewire_rate
+                else "rewired",
                 self._timetable.unit,
                 first,
                 self._timetable.unit,
@@ -490,7 +502,7 @@ class RewiringCallback(keras.callbacks.Callback):
         if self.pruning is not None:
             target = rules.ask(self.pruning, self._next_asked, now)
             self._next_asked = now + 1
-            self._has_pruned |= target is not None
+            self._has_pruned |= bool(target)
         weights = self._trainable_weights()
         if self.pruning is not None and target is None and not rate:
             # A run that is resumed goes on counting from here.

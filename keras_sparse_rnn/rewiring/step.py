@@ -249,6 +249,20 @@ def _chosen(connections, rate, drop, extra):
     return chosen
 
 
+def _places(chosen, grow):
+    """The places that a grow rule chooses, as a line of integers."""
+    chosen = np.asarray(chosen)
+    if chosen.ndim != 1 or not (
+        np.issubdtype(chosen.dtype, np.integer) or not chosen.size
+    ):
+        raise ValueError(
+            "A grow rule must return a line of integers, flat places as those "
+            "of `np.flatnonzero(~mask)`. "
+            f"Received: {_described(chosen)} from grow={grow}"
+        )
+    return chosen.astype(np.int64)
+
+
 def _checked_counts(counts, dropped):
     counts = np.asarray(counts)
     room = dropped.places - dropped.survivors
@@ -281,7 +295,7 @@ def _grow_in_group(dropped, count, rule, rng, sources, shape):
         else magnitude_in(group, sources[name])
         for name in asked_by(rule.grow)
     }
-    grown = np.asarray(rule.grow(connected, count, rng, **extra), np.int64)
+    grown = _places(rule.grow(connected, count, rng, **extra), rule.grow)
     taken[grown[(grown >= 0) & (grown < taken.size)]] = True
     fitting = np.count_nonzero(taken) - survivors
     if not fitting == len(grown) == count:

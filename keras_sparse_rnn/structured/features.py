@@ -56,7 +56,7 @@ def hidden_units(model):
     if not _has_graph(model):
         raise ValueError(
             "Expected a Sequential or Functional model whose `call` is "
-            "Keras's: what reads a unit of another cannot be told. "
+            "Keras's: only its graph tells which layers read a hidden unit. "
             f"Received: model={model.name!r} of class {type(model).__name__}"
         )
     walk = _Walk()

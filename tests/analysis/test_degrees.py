@@ -66,6 +66,15 @@ def test_degrees_in_each_gate_by_itself(mask, gates):
         np.testing.assert_array_equal(reaching[gate], expected[1])
 
 
+@pytest.mark.parametrize("mask", [np.ones(3), np.ones((2, 3, 4)), "mask"])
+def test_what_is_no_mask(mask):
+    match = r"`mask` must be an array of shape \(inputs, outputs\)"
+    with pytest.raises(ValueError, match=match):
+        degrees(mask)
+    with pytest.raises(ValueError, match=match):
+        degrees_by_gate(mask, 1)
+
+
 @pytest.mark.parametrize("gates", [0, 4, 1.5])
 def test_columns_that_are_not_those_of_so_many_gates(gates):
     with pytest.raises(ValueError, match=f"Received: gates={gates}"):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import keras_sparse_rnn as ksr
 from keras_sparse_rnn.analysis import cohort_survival
 from keras_sparse_rnn.analysis import newborn_survival
 from keras_sparse_rnn.analysis import survival_curve
@@ -135,6 +136,8 @@ def test_an_epoch_in_which_nothing_came():
         ([], r"Received: len\(topologies\)=0"),
         (as_masks(HISTORY[:1]), r"Received: len\(topologies\)=1"),
         (as_masks([[0], [0], [1]]), "Received: 3 epochs without"),
+        ("run_1", r"`load_topologies` returns.* Received: topologies='run_1'"),
+        (ksr.TopologyHistory(), r"`\.topologies` of a `TopologyHistory`"),
         (
             {0: np.eye(2), 2: np.eye(2)},
             r"consecutive epochs\. Received: epochs=\[0, 2\]",

@@ -1,5 +1,6 @@
 """Magnitude pruning in `fit`: when it prunes, to what, and what is refused."""
 
+import logging
 import warnings
 
 import keras
@@ -309,6 +310,51 @@ def test_a_schedule_that_never_says_so_is_warned_of(schedule):
     with pytest.warns(UserWarning, match=match):
         tiny.fit(model, ksr.MagnitudePruningCallback(schedule, 2))
     assert sparsity(model) == 0
+
+
+@pytest.mark.parametrize("frequency", ["epoch", 6])
+def test_a_schedule_whose_unit_is_another_is_warned_of(frequency):
+    """At its first step it prunes to 0; no other comes."""
+    model = full_model()
+    schedule = schedules.CubicSparsity(0.9, end=1000, frequency=100)
+    callback = ksr.MagnitudePruningCallback(schedule, frequency)
+    with pytest.warns(UserWarning, match="pruned nothing") as caught:
+        tiny.fit(model, callback)
+    hint = "needs a `frequency` in steps"
+    assert (hint in str(caught[0].message)) is (frequency == "epoch")
+    assert sparsity(model) == 0
+
+
+def test_a_fit_of_no_epochs_is_warned_of():
+    callback = ksr.MagnitudePruningCallback(0.5, end=3)
+    with pytest.warns(UserWarning, match=r"before epoch 0, those"):
+        tiny.fit(full_model(), callback, epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "noted"),
+    [
+        ({}, 1, "at once, at the beginning of epoch 0,"),
+        ({}, 2, None),
+        ({"frequency": "3 epochs"}, 3, "at once, at the beginning of epoch 0,"),
+        ({"start": 2}, 3, "at once, at the beginning of epoch 2,"),
+        ({"frequency": 100}, 3, "at once, at the beginning of step 0,"),
+        ({"frequency": 4}, 2, None),
+        # Meant, as it is said.
+        ({"end": 1}, 1, None),
+        ({"start": 9}, 3, "No connection will be pruned: "),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:MagnitudePruningCallback pruned nothing")
+def test_a_fit_too_short_to_prune_gradually_logs_a_note(
+    options, epochs, noted, caplog
+):
+    with caplog.at_level(logging.INFO, logger="keras_sparse_rnn"):
+        callback = ksr.MagnitudePruningCallback(0.5, **options)
+        tiny.fit(full_model(), callback, epochs=epochs)
+    notes = [r for r in caplog.records if r.name == "keras_sparse_rnn"]
+    assert len(notes) == (noted is not None)
+    assert all(noted in note.getMessage() for note in notes)
 
 
 def test_a_second_fit_that_has_nothing_left_to_prune_is_not_warned_of():
