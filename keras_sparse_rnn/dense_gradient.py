@@ -37,7 +37,7 @@ class DenseGradient:
         self._optimizer = optimizer
         self._momentum = momentum
         self.is_active = False
-        with _strategy_scope(weight.value):
+        with strategy_scope(weight.value):
             if value is None:
                 value = running_sum(f"{weight.name}_gradient", weight.shape)
             self.value = value
@@ -245,7 +245,14 @@ def _active(layer, name):
     return [each for each in of_weight if each.is_active]
 
 
-def _strategy_scope(variable):
-    """The scope of the replicas that a variable is on."""
+def strategy_scope(variable):
+    """The scope of the replicas that a variable is on.
+
+    Args:
+        variable: `keras.Variable`.
+
+    Returns:
+        Context manager, in which new variables are on the same replicas.
+    """
     strategy = getattr(variable.value, "distribute_strategy", None)
     return contextlib.nullcontext() if strategy is None else strategy.scope()

@@ -92,7 +92,7 @@ def rewire_weights(weights, optimizer, request, gradients=None):
     _check_momentum(matrices, request)
     step = optimizer_slots.steps_made(optimizer)
     if request.rule.walk is not None:
-        rate = float(ops.convert_to_tensor(optimizer.learning_rate))
+        rate = float(ops.convert_to_numpy(optimizer.learning_rate))
         for each in matrices:
             each.walk(request.rule.walk, rate, step)
     pruned = _prune(matrices, request)

@@ -10,6 +10,7 @@ from keras import ops
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.arguments import check_one_of
 from keras_sparse_rnn.dense_gradient import running_sum
+from keras_sparse_rnn.dense_gradient import strategy_scope
 
 
 def _add_momentum(layer, name, shape):
@@ -59,7 +60,10 @@ def add_rewiring_state(layer, kind):
     """
     with keras_internals.open_to_variables(layer):
         for name in layer.sparse_names:
-            _ADD[kind](layer, name, getattr(layer, f"_{name}").shape)
+            variable = getattr(layer, f"_{name}")
+            # A callback adds them outside of the scope that the layer is from.
+            with strategy_scope(variable):
+                _ADD[kind](layer, name, variable.shape)
 
 
 def momentum_of(weight):
