@@ -1,10 +1,13 @@
 """The random walk of deep rewiring (DeepR) on the weights of connections."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_sparse_rnn.arguments import check_at_least_0
 
 
+@dataclasses.dataclass(frozen=True)
 class RandomWalk:
     """What DeepR adds to the optimizer's steps: decay and noise.
 
@@ -27,11 +30,12 @@ class RandomWalk:
           ICLR 2018, equation (3) and algorithm 1
     """
 
-    def __init__(self, l1=1e-5, temperature=1e-10):
-        check_at_least_0("l1", l1)
-        check_at_least_0("temperature", temperature)
-        self.l1 = l1
-        self.temperature = temperature
+    l1: float = 1e-5
+    temperature: float = 1e-10
+
+    def __post_init__(self):
+        check_at_least_0("l1", self.l1)
+        check_at_least_0("temperature", self.temperature)
 
     def __call__(self, weights, rng, *, signs, learning_rate, steps):
         """Walks.
@@ -51,6 +55,3 @@ class RandomWalk:
         )
         drift = signs * (learning_rate * self.l1 * steps)
         return (weights - drift + noise).astype(weights.dtype)
-
-    def __repr__(self):
-        return f"RandomWalk(l1={self.l1}, temperature={self.temperature})"

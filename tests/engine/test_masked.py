@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.engine import masked as engine_masked
+from keras_sparse_rnn import dense_gradient
 from keras_sparse_rnn.masked_weight import masked
 from tests.layers import namesakes
 
@@ -88,7 +88,7 @@ def test_a_mask_is_applied_once_in_eager_mode(
         count[0] += 1
         return masked(weight, mask)
 
-    monkeypatch.setattr(engine_masked, "masked", counted)
+    monkeypatch.setattr(dense_gradient, "masked", counted)
     for _ in range(2):
         count[0] = 0
         layer(tf.ones((2, 6, namesakes.FEATURES)), training=True)

@@ -318,6 +318,8 @@ def test_every_parameter_of_the_namesake_is_one_of_ours(namesake, sparse):
         "granularity",
         "keep_diagonal",
         "rescale",
+        "clipping",
+        "rewiring_state",
     }
     if (namesake, sparse) in namesakes.LAYERS.values():
         added |= {"engine", "recompute_gates"}

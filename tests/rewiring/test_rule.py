@@ -27,13 +27,14 @@ def test_set_is_per_sign_normal_values_and_a_constant_rate():
 
 
 @pytest.mark.parametrize(
-    ("name", "drop", "grow", "schedule", "redistribute", "needs"),
+    ("name", "drop", "grow", "schedule", "redistribute", "walk", "needs"),
     [
         (
             "rigl",
             rewiring.smallest_magnitude,
             rewiring.largest_gradient,
             rewiring.cosine,
+            None,
             None,
             {"gradient"},
         ),
@@ -43,6 +44,7 @@ def test_set_is_per_sign_normal_values_and_a_constant_rate():
             rewiring.largest_momentum,
             rewiring.cosine,
             rewiring.by_momentum,
+            None,
             {"momentum"},
         ),
         (
@@ -51,6 +53,7 @@ def test_set_is_per_sign_normal_values_and_a_constant_rate():
             rewiring.random_growth_elsewhere,
             rewiring.constant,
             rewiring.by_survivors,
+            None,
             {"threshold"},
         ),
         (
@@ -59,17 +62,18 @@ def test_set_is_per_sign_normal_values_and_a_constant_rate():
             rewiring.random_growth_elsewhere,
             rewiring.constant,
             None,
+            rewiring.RandomWalk(),
             {"signs"},
         ),
     ],
 )
 def test_presets_are_compositions(
-    name, drop, grow, schedule, redistribute, needs
+    name, drop, grow, schedule, redistribute, walk, needs
 ):
     rule = rewiring.get(name)
     assert rule == getattr(rewiring, f"{name}_rule")()
     assert rule == rewiring.RewiringRule(
-        drop, grow, rewiring.zero_values, schedule, redistribute
+        drop, grow, rewiring.zero_values, schedule, redistribute, walk
     )
     assert rule.needs == needs
 
