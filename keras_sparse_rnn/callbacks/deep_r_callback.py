@@ -1,9 +1,12 @@
 """DeepR: connections go when their weight changes its sign."""
 
+from keras_sparse_rnn.callbacks.options import REWIRING
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.rewiring import deep_r_rule
 
 
+@takes_options(*REWIRING)
 class DeepRCallback(RewiringCallback):
     """Rewires by DeepR's rule: weights that changed their sign go.
 

@@ -1,8 +1,11 @@
 """DSR: one adaptive threshold for all weights, random growth."""
 
+from keras_sparse_rnn.callbacks.options import REWIRING
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 
 
+@takes_options(*REWIRING)
 class DSRCallback(RewiringCallback):
     """Rewires by DSR's rule: what is below one threshold goes.
 

@@ -4,11 +4,13 @@ import logging
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.rewiring import CubicSparsity
 from keras_sparse_rnn.rewiring import OneShotSparsity
 
 
+@takes_options("layers", "log_dir", "pruned_together")
 class MagnitudePruningCallback(RewiringCallback):
     """Prunes the smallest |w| while a model is trained; nothing grows.
 

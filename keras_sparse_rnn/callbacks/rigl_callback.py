@@ -1,8 +1,11 @@
 """RigL: magnitude drop, growth where the dense gradient is largest."""
 
+from keras_sparse_rnn.callbacks.options import REWIRING
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 
 
+@takes_options(*REWIRING)
 class RigLCallback(RewiringCallback):
     """Rewires by RigL's rule: smallest |w| go, largest gradients come at 0.
 

@@ -1,8 +1,11 @@
 """SNFS: magnitude drop, growth and shares by the averaged gradient."""
 
+from keras_sparse_rnn.callbacks.options import REWIRING
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 
 
+@takes_options(*REWIRING)
 class SNFSCallback(RewiringCallback):
     """Rewires by SNFS's rule: smallest |w| go, largest momenta come at 0.
 

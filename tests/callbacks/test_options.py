@@ -1,0 +1,42 @@
+import inspect
+
+import pytest
+
+import keras_sparse_rnn as ksr
+
+PRESETS = (
+    ksr.RigLCallback,
+    ksr.SNFSCallback,
+    ksr.DSRCallback,
+    ksr.DeepRCallback,
+    ksr.MagnitudePruningCallback,
+)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_preset_takes_is_what_the_callback_takes(preset):
+    signature = inspect.signature(preset)
+    callbacks = inspect.signature(ksr.RewiringCallback).parameters
+    added = [
+        each
+        for each in signature.parameters.values()
+        if each.kind == each.KEYWORD_ONLY
+    ]
+    assert {"layers", "log_dir", "pruned_together"} <= {e.name for e in added}
+    assert all(callbacks[each.name].default == each.default for each in added)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_an_argument_that_a_preset_does_not_take_is_refused_by_name(preset):
+    with pytest.raises(
+        TypeError, match=rf"^{preset.__name__} expects .*Received: ofteness=3"
+    ):
+        preset(0.3, ofteness=3)
+
+
+def test_options_reach_the_callback():
+    callback = ksr.RigLCallback(0.2, "2 epochs", end=7, layers=["lstm"])
+    assert callback.rewire_rate == 0.2
+    assert callback.frequency.count == 2
+    assert callback.end == 7
+    assert callback.layers == ["lstm"]
