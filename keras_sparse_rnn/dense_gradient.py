@@ -21,8 +21,9 @@ class DenseGradient:
     Once a training step it is multiplied by `momentum`, and `1 - momentum`
     times the step's gradient is added: of all replicas, of all micro-batches
     between two updates, and without the optimizer's loss scaling. With
-    `momentum=0` it is the gradient of the last step. A step whose gradient is
-    not finite, which loss scaling skips, is left out.
+    `momentum=0` it is the gradient of the last step. Where this
+    weight's gradient is not finite, as in a step that loss scaling skips, it is
+    left out.
 
     Args:
         weight: `SparseWeight`.

@@ -151,7 +151,8 @@ def snfs_rule():
 
     New weights are 0 and the rate decays along a cosine. What was dropped goes
     to the groups in proportion to the mean magnitude of the averaged gradient
-    over their connections.
+    over their connections. The authors' lower rate for layers that are nearly
+    full is left out: what such a layer drops goes elsewhere or comes back at 0.
 
     Reference:
         - Dettmers and Zettlemoyer, Sparse Networks from Scratch,
