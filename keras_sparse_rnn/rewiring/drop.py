@@ -91,7 +91,8 @@ def below_threshold(weights, rate, *, threshold):
           Neural Networks by Dynamic Sparse Reparameterization, ICML 2019,
           algorithm 1
     """
-    magnitude = np.abs(weights).sum(axis=1)
+    # In the weights' own precision a small threshold would be rounded to 0.
+    magnitude = np.abs(weights, dtype=np.float64).sum(axis=1)
     return _all_but_one_at_most(magnitude, magnitude < threshold, rate)
 
 
