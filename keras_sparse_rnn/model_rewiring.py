@@ -14,6 +14,7 @@ from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
 from keras_sparse_rnn.rewiring_state import start_signs
 from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
+from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.tracing import is_tracing
@@ -138,6 +139,21 @@ def rewire(
         Request(rewire_rate, rule, new_slots, epoch, sparsity, pruned_together),
         noted,
     )
+
+
+def carry_along(rule, model, layers=None):
+    """Lets layers keep what a rule carries along.
+
+    Args:
+        rule: `RewiringRule`.
+        model: Keras model. Layers that are not built yet are left out.
+        layers: List of layers or of their names, to which to keep. Defaults to
+            `None`, all.
+    """
+    for layer in chosen_sparse_layers(model, layers):
+        for kind in sorted(rule.needs & {*KINDS}):
+            if layer.built:
+                layer.carry(kind)
 
 
 def check_carries(weights, rule):

@@ -1,5 +1,7 @@
 """When to rewire in a run: by epochs, or by steps of the optimizer."""
 
+import logging
+
 
 class EpochTimetable:
     """Rewires at the beginning of some epochs.
@@ -103,3 +105,27 @@ class StepTimetable:
             of_training: Float, the progress of the training.
         """
         return of_training if self._end is None else step / self._end
+
+
+def log_if_never_due(timetable, what):
+    """Logs a note if the first time is after the last.
+
+    Args:
+        timetable: `EpochTimetable` or `StepTimetable`.
+        what: String, what will not happen to connections: `"rewired"` or
+            `"pruned"`.
+    """
+    if timetable.stop is None or timetable.stop > timetable.first:
+        return
+    # Logged, no Python warning: one epoch is a fair thing to try.
+    logging.getLogger("keras_sparse_rnn").warning(
+        "No connection will be %s: the first time would be at the beginning of "
+        "%s %d, counted from 0, and it ends before %s %d. Train for longer, or "
+        "pass `start=` or `frequency=`, or to a `fit` that goes on with "
+        "training `initial_epoch=`.",
+        what,
+        timetable.unit,
+        timetable.first,
+        timetable.unit,
+        timetable.stop,
+    )
