@@ -142,7 +142,7 @@ def _history(plan, history):
 
 
 def _every_epoch(plan, history):
-    return {"every_steps": plan.steps_per_epoch}
+    return {"frequency": "epoch", "steps_per_epoch": plan.steps_per_epoch}
 
 
 def _sparsity_of(weights, plan):

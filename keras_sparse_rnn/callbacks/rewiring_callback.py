@@ -10,8 +10,8 @@ from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.callbacks.acting_together import note_in_use
-from keras_sparse_rnn.callbacks.frequency import parse_frequency
 from keras_sparse_rnn.callbacks.rewiring_run import RewiringRun
+from keras_sparse_rnn.frequency import parse_frequency
 from keras_sparse_rnn.sparse_layers import sparse_layers
 
 
