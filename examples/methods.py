@@ -70,6 +70,10 @@ class Method:
             from `Plan.settled_epoch` on. Defaults to `False`.
         finish: Function of the trained model that returns one of plain Keras
             layers. Defaults to `ksr.strip_sparsity`.
+        unused: Tuple of strings, the fields of a `Plan` that make no
+            difference. Defaults to `()`.
+        check: Function of the full `TextModelSize` and of ε that raises
+            `ValueError` if the method cannot train that. Defaults to none.
     """
 
     title: str
@@ -80,6 +84,8 @@ class Method:
     is_small: bool = False
     settles: bool = False
     finish: Callable = ksr.strip_sparsity
+    unused: tuple = ()
+    check: Callable = lambda size, epsilon: None
 
     def first_candidate(self, plan):
         """Integer, the first epoch, from 0, of which a model is chosen."""
@@ -185,10 +191,24 @@ def _granet(model, plan):
     ]
 
 
+def _check_granet(size, epsilon):
+    """Refuses what has more connections in the end than at first."""
+    density = size.connections(epsilon) / size.weights
+    if density > GRANET_DENSITY:
+        raise ValueError(
+            f"GraNet begins with a density of {GRANET_DENSITY} and prunes: "
+            "expected `--epsilon` to give fewer connections in the end, or a "
+            f"larger model. Received: epsilon={epsilon}, which gives a density "
+            f"of {density:.3f}"
+        )
+
+
+NO_RATE = ("rewire_rate",)
+
 METHODS = {
-    "dense": Method("dense", _plain),
-    "small_dense": Method("small dense", _plain, is_small=True),
-    "static": Method("static masks", _erdos_renyi),
+    "dense": Method("dense", _plain, unused=("epsilon", *NO_RATE)),
+    "small_dense": Method("small dense", _plain, is_small=True, unused=NO_RATE),
+    "static": Method("static masks", _erdos_renyi, unused=NO_RATE),
     "set": Method(
         "SET",
         _erdos_renyi,
@@ -227,6 +247,7 @@ METHODS = {
         "DeepR",
         _erdos_renyi,
         lambda model, plan: [ksr.DeepRCallback(frequency=1)],
+        unused=NO_RATE,
     ),
     "magnitude_pruning": Method(
         "gradual pruning",
@@ -234,6 +255,7 @@ METHODS = {
         _magnitude_pruning,
         _history,
         settles=True,
+        unused=NO_RATE,
     ),
     "granet": Method(
         "GraNet",
@@ -245,6 +267,7 @@ METHODS = {
         },
         rewire_rate=0.5,
         settles=True,
+        check=_check_granet,
     ),
     "iss": Method(
         "ISS",
@@ -252,5 +275,6 @@ METHODS = {
         lambda model, plan: [ksr.ISSCallback(ISS_STRENGTH, ISS_THRESHOLD)],
         settles=True,
         finish=ksr.shrink,
+        unused=("epsilon", *NO_RATE),
     ),
 }

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import keras
@@ -65,19 +66,20 @@ def built(name, epochs):
 
 def trained(name, epochs, *callbacks):
     model = built(name, epochs)
+    of_method = METHODS[name].callbacks(model, plan(name, epochs))
+    fit(model, epochs, *of_method, *callbacks)
+    return model
+
+
+def fit(model, epochs, *callbacks):
     data = batches()
     model.fit(
         data,
         epochs=epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[
-            ksr.EpochSeed(3, data=data),
-            *METHODS[name].callbacks(model, plan(name, epochs)),
-            *callbacks,
-        ],
+        callbacks=[ksr.EpochSeed(3, data=data), *callbacks],
     )
-    return model
 
 
 @functools.cache
@@ -138,6 +140,49 @@ def test_pruning_is_done_in_the_first_epoch_that_may_be_chosen(name, epochs):
     first = METHODS[name].first_candidate(plan(name, epochs))
     assert set(active[first:]) == {SIZE.connections(EPSILON)}
     assert all(count > SIZE.connections(EPSILON) for count in active[:first])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_makes_no_use_of_it_does_not_look_at(name):
+    looked_at = set()
+
+    class Seen:
+        settled_epoch, epochs, steps_per_epoch = 3, 4, 5
+
+        @property
+        def epsilon(self):
+            looked_at.add("epsilon")
+            return EPSILON
+
+        @property
+        def rewire_rate(self):
+            looked_at.add("rewire_rate")
+            return 0.4
+
+    method, model = METHODS[name], built(name, 4)
+    method.layers(Seen())
+    method.callbacks(model, Seen())
+    if method.is_small:
+        # It is narrowed by it.
+        looked_at.add("epsilon")
+    assert {"epsilon", "rewire_rate"} - looked_at == {*method.unused}
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.5, 2, 2.2, 3, 100])
+def test_granet_refuses_what_it_cannot_prune(epsilon):
+    model = built("granet", 4)
+    plan_of = dataclasses.replace(plan("granet", 4), epsilon=epsilon)
+    [callback] = METHODS["granet"].callbacks(model, plan_of)
+    if SIZE.connections(epsilon) > SIZE.weights / 2:
+        with pytest.raises(ValueError, match=rf"epsilon={epsilon}, which give"):
+            METHODS["granet"].check(SIZE, epsilon)
+        with pytest.raises(ValueError, match="would need connections"):
+            fit(model, 4, callback)
+    else:
+        METHODS["granet"].check(SIZE, epsilon)
+        fit(model, 4, callback)
+        report = ksr.sparsity_report(model)
+        assert report.active == SIZE.connections(epsilon)
 
 
 @pytest.mark.parametrize("name", METHODS)
