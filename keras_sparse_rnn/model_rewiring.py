@@ -1,5 +1,7 @@
 """One rewiring of all sparse weights of a model."""
 
+import math
+
 import keras
 
 from keras_sparse_rnn import optimizer_slots
@@ -279,6 +281,21 @@ def reaches_target(schedule, weights):
     """
     final = _final_sparsity(schedule)
     return final is not None and sparsity(weights) >= final - _rounding(weights)
+
+
+def is_target(schedule, sparsity):
+    """Whether a sparsity is the one that a schedule ends with.
+
+    Args:
+        schedule: As for `check_target`.
+        sparsity: Float, what the schedule returned, perhaps in single
+            precision.
+
+    Returns:
+        Boolean, `False` if the schedule does not tell.
+    """
+    final = _final_sparsity(schedule)
+    return final is not None and math.isclose(sparsity, final, rel_tol=1e-6)
 
 
 def tells_target(schedule):

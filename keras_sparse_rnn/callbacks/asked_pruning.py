@@ -45,6 +45,32 @@ class AskedPruning:
         self._has_pruned |= bool(target)
         return target
 
+    def ask_what_is_left(self, schedule, now, weights):
+        """Asks at the last opportunity whether a final sparsity was missed.
+
+        A schedule may come to its end between two times at which it is asked.
+        What it says before its end may wait for the next time.
+
+        Args:
+            schedule: Sparsity schedule.
+            now: Integer, the last step to ask about.
+            weights: List of `SparseWeight`s.
+
+        Returns:
+            As `ask`.
+
+        Raises:
+            ValueError: As `ask`.
+        """
+        if not model_rewiring.tells_target(
+            schedule
+        ) or model_rewiring.reaches_target(schedule, weights):
+            return None
+        target = rules.ask(schedule, self._next, now)
+        if target is None or not model_rewiring.is_target(schedule, target):
+            return None
+        return self.ask(schedule, now)
+
     def note_if_missed(self, schedule, weights):
         """Says so if weights did not become as sparse as they were to.
 
@@ -72,9 +98,12 @@ class AskedPruning:
         elif model_rewiring.tells_target(schedule):
             # Logged, no Python warning: another `fit` may go on with it.
             logging.getLogger("keras_sparse_rnn").warning(
-                "Pruning ended at a sparsity of %.4f, before its schedule did: "
-                "let that end earlier, or train for longer. Received: "
-                "pruning=%s",
+                "Pruning ended at a sparsity of %.4f: its schedule was asked "
+                "about the %ss before %s %d, and ends later. Let it end "
+                "earlier, or train for longer. Received: pruning=%s",
                 model_rewiring.sparsity(weights),
+                self._frequency.unit,
+                self._frequency.unit,
+                self._next,
                 schedule,
             )

@@ -77,7 +77,10 @@ class RewiringCallback(keras.callbacks.Callback):
             tensorflow-model-optimization; a step is one of the optimizer, or
             an epoch, whichever `frequency` counts. Before it rewires, the
             callback asks it about every step since the last time, and prunes
-            if it says so. Defaults to `None`.
+            if it says so. If a final sparsity comes after the last time, it
+            prunes to that, without rewiring, at the beginning of the last
+            epoch or batch, if it is known which one that is. Defaults to
+            `None`.
         pruned_together: Boolean, whether the connections of all weights
             compete in pruning, and not those of each group by itself. Defaults
             to `False`.

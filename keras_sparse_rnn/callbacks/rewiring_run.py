@@ -1,5 +1,6 @@
 """One training with a `RewiringCallback`: when it rewires."""
 
+import contextlib
 import warnings
 
 from keras_sparse_rnn import model_rewiring
@@ -12,6 +13,7 @@ from keras_sparse_rnn.callbacks.timetable import EpochTimetable
 from keras_sparse_rnn.callbacks.timetable import StepTimetable
 from keras_sparse_rnn.callbacks.timetable import log_if_never_due
 from keras_sparse_rnn.joint_rewiring import Request
+from keras_sparse_rnn.joint_rewiring import prune_weights
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
 from keras_sparse_rnn.sparse_layers import may_make_layers
@@ -44,6 +46,7 @@ class RewiringRun:
         self._gradients = None
         self._waited = self._has_rewired = False
         self._first_epoch = True
+        self._asks_last = callback.pruning is not None
         self._pruning = AskedPruning(
             type(callback).__name__, callback.frequency
         )
@@ -73,7 +76,7 @@ class RewiringRun:
 
     def begin_epoch(self, epoch):
         """Rewires if it is time."""
-        self._epoch = epoch
+        self._epoch, self._batch = epoch, 0
         self.moved, self.rate = 0, 0.0
         if self._gradients is not None:
             self._gradients.begin_epoch()
@@ -97,6 +100,8 @@ class RewiringRun:
         self._batch = batch
         if self._callback.frequency.is_by_steps:
             self._rewire_if_step_is_due(batch)
+            if self._asks_last:
+                self._prune_if_step_is_last(batch)
         else:
             self._rewire_if_epoch_is_due()
         if self._gradients is not None:
@@ -167,7 +172,9 @@ class RewiringRun:
         check_acts_alone(callback)
         weights = self.weights()
         if callback.pruning is not None:
-            model_rewiring.check_target(callback.pruning, weights)
+            model_rewiring.check_target(
+                callback.pruning, self._trainable_weights()
+            )
         model_rewiring.carry_along(callback.rule, self._model, callback.layers)
         model_rewiring.bring_in_order(weights, self._optimizer)
         self._checked = all(layer.built for layer in sparse_layers(self._model))
@@ -219,7 +226,9 @@ class RewiringRun:
         return any(weight.last_epoch == epoch for weight in weights)
 
     def _rewire_if_epoch_is_due(self):
-        if self._epoch_due and self._model.built:
+        if not self._model.built:
+            return
+        if self._epoch_due:
             if not self._is_ready():
                 self._waited = True
                 return
@@ -227,6 +236,8 @@ class RewiringRun:
             self._rewire(
                 self._epoch, self.timetable.progress(self._epoch), self._epoch
             )
+        elif self._asks_last and self.timetable.is_last(self._epoch):
+            self._prune_what_is_left(self._epoch)
 
     def _begin_steps(self, epoch):
         step = self._step()
@@ -293,22 +304,54 @@ class RewiringRun:
             # The step that follows is the one before the next rewiring.
             self._is_ready()
 
+    def _prune_if_step_is_last(self, batch):
+        ahead = self._model.steps_per_execution
+        if not self._is_last(batch):
+            # At most so many: see above.
+            if not self.timetable.is_over(self._steps_before + batch + ahead):
+                return
+            step = self._step()
+            self._steps_before = step - batch
+            if not self.timetable.is_over(step + ahead):
+                return
+        step = self._step()
+        if self.timetable.is_open(step):
+            self._prune_what_is_left(step)
+        self._asks_last = False
+
+    def _is_last(self, batch):
+        """Whether training is known to end with what a batch begins."""
+        params = self._callback.params
+        return (
+            self._epoch == params["epochs"] - 1
+            and params.get("steps") is not None
+            and batch + self._model.steps_per_execution >= params["steps"]
+        )
+
+    def _prune_what_is_left(self, now):
+        """Prunes, without rewiring, to a target that was passed over.
+
+        The schedule may reach it between two rewirings, the last of which has
+        been.
+        """
+        self._asks_last = False
+        if not self._checked:
+            self._check()
+        callback, weights = self._callback, self._trainable_weights()
+        target = self._pruning.ask_what_is_left(callback.pruning, now, weights)
+        if target is None:
+            return
+        with self._noting_costs(weights):
+            prune_weights(
+                weights, self._optimizer, target, callback.pruned_together
+            )
+
     def _is_ready(self):
         """Whether what the rule needs is there, or lets the step note it."""
         if self._gradients is None:
             return not self._callback.rule.needs & {"gradient", "momentum"}
-        if not self._gradients.has_average():
-            return False
-        if not self._gradients.is_missing():
-            return True
-        # That of an epoch's last step would be lost.
         steps = self._callback.params.get("steps")
-        if (
-            steps is None
-            or self._batch + self._model.steps_per_execution < steps
-        ):
-            self._gradients.note_next()
-        return False
+        return self._gradients.are_there_or_noted_next(self._batch, steps)
 
     def _rewire(self, now, progress, epoch=None):
         """Rewires, and prunes before if it is time.
@@ -321,7 +364,7 @@ class RewiringRun:
         if not self._checked:
             self._check()
         callback = self._callback
-        rate = _rate_at(progress, callback.rewire_rate, callback.rule)
+        rate = callback.rule.rate_at(progress, callback.rewire_rate)
         target = None
         if callback.pruning is not None:
             target = self._pruning.ask(callback.pruning, now)
@@ -332,27 +375,36 @@ class RewiringRun:
                 for weight in weights:
                     weight.note_step(now)
             return
-        step, noted = self._step(), self._dense_steps()
-        densities = [1 - weight.sparsity for weight in weights]
-        rewired = rewire_weights(
-            weights,
-            self._optimizer,
-            Request(
-                rate,
-                callback.rule,
-                callback.new_slots,
-                epoch,
-                target,
-                callback.pruned_together,
-            ),
-            None if self._gradients is None else self._gradients.taken(weights),
+        request = Request(
+            rate,
+            callback.rule,
+            callback.new_slots,
+            epoch,
+            target,
+            callback.pruned_together,
         )
-        # Not before, as what is refused changes nothing.
-        for weight, density in zip(weights, densities, strict=True):
-            weight.note_training(step, density, noted)
+        with self._noting_costs(weights):
+            gradients = None
+            if self._gradients is not None:
+                gradients = self._gradients.taken(weights)
+            rewired = rewire_weights(
+                weights, self._optimizer, request, gradients
+            )
         self._has_rewired = True
         self.moved += rewired.connections_moved
         self.rate = rate
+
+    @contextlib.contextmanager
+    def _noting_costs(self, weights):
+        """Notes what steps have cost until now, if weights are changed."""
+        step, dense_steps = self._step(), self._dense_steps()
+        densities = [1 - weight.sparsity for weight in weights]
+        yield
+        # Not before, as what is refused changes nothing.
+        for weight, density in zip(weights, densities, strict=True):
+            weight.note_training(step, density, dense_steps)
+        if self._gradients is not None:
+            self._gradients.count_anew()
 
     def _trainable_weights(self):
         return [weight for weight in self.weights() if weight.trainable]
@@ -367,18 +419,3 @@ class RewiringRun:
     @property
     def _optimizer(self):
         return self._callback.model.optimizer
-
-
-def _rate_at(progress, rewire_rate, rule):
-    factor = rule.schedule(progress)
-    try:
-        rate = rewire_rate * float(factor)
-    except (TypeError, ValueError):
-        rate = None
-    if rate is None or not 0 <= rate <= 1:
-        raise ValueError(
-            "A schedule must return a number by which "
-            f"rewire_rate={rewire_rate} stays in [0, 1]. Received: "
-            f"{factor!r} from schedule={rule.schedule}"
-        )
-    return rate

@@ -29,6 +29,10 @@ class EpochTimetable:
             and (epoch - self.first) % self._count == 0
         )
 
+    def is_last(self, epoch):
+        """Whether an epoch is the last at whose beginning it may be due."""
+        return self.first <= epoch == self.stop - 1
+
     def last_before(self, epoch):
         """The last epoch before this one at which it was time, or -1."""
         epoch = min(epoch, self.stop)
@@ -61,7 +65,7 @@ class StepTimetable:
     def __init__(self, count, start, end, last, stop):
         self._count = count
         self._end = end
-        self.first = count if start is None else start
+        self.first = self._start = count if start is None else start
         if last >= 0:
             self.first = max(last + count, self.first)
         self.stop = min(
@@ -72,6 +76,10 @@ class StepTimetable:
     def is_time(self, step):
         """Whether so many steps were made that it is time again."""
         return step >= self._due
+
+    def is_open(self, step):
+        """Whether the schedule has begun, and not ended."""
+        return step >= self._start and not self.is_over(step)
 
     def is_over(self, step):
         """Whether the schedule has ended."""
