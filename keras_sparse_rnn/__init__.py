@@ -17,6 +17,7 @@ from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import MagnitudePruningCallback
+from keras_sparse_rnn.callbacks import ResetStates
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -27,6 +28,8 @@ from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
 from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import ModelRewiring
+from keras_sparse_rnn.language import Perplexity
+from keras_sparse_rnn.language import token_windows
 from keras_sparse_rnn.layers import SparseDense
 from keras_sparse_rnn.layers import SparseEmbedding
 from keras_sparse_rnn.layers import SparseGRU
@@ -57,6 +60,8 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "ModelRewiring",
+    "Perplexity",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",
@@ -87,6 +92,7 @@ __all__ = [
     "sparsify",
     "sparsity_report",
     "strip_sparsity",
+    "token_windows",
     "topology",
     "training_cost",
     "training_cost_of_matrices",
