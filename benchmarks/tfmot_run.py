@@ -92,9 +92,8 @@ def _hand_over(flags, folder):
         flags["seed"],
     )
     batches = ShuffledBatches(*arrays.train, flags["batch_size"], flags["seed"])
-    plan = Plan(
-        flags["epsilon"], flags["rewire_rate"], flags["epochs"], len(batches)
-    )
+    topology = ksr.topology.ErdosRenyi(flags["epsilon"])
+    plan = Plan(topology, flags["rewire_rate"], flags["epochs"], len(batches))
     size = TextModelSize(
         arrays.vectorizer.vocabulary_size,
         flags["sequence_length"],
@@ -116,10 +115,8 @@ def _hand_over(flags, folder):
     }
     np.savez(folder / "arrays.npz", orders=_orders(batches, plan), **parts)
     embedding, *kernels = size.matrices
-    in_embedding = ksr.topology.ErdosRenyi(plan.epsilon).connections(
-        embedding.shape
-    )
-    in_kernels = size.connections(plan.epsilon) - in_embedding
+    in_embedding = topology.connections(embedding.shape)
+    in_kernels = size.connections(topology) - in_embedding
     settings = {
         "arrays": "arrays.npz",
         "history": "history.jsonl",
