@@ -18,7 +18,6 @@ Other texts, and the papers' models (`--help` lists what each flag is then):
     python examples/language_modeling.py --text_file=FILE --generate=50
 """
 
-import contextlib
 import dataclasses
 import json
 import shlex

@@ -30,12 +30,16 @@ from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import ModelRewiring
 from keras_sparse_rnn.language import Perplexity
 from keras_sparse_rnn.language import token_windows
+from keras_sparse_rnn.layers import RHN
+from keras_sparse_rnn.layers import RHNCell
 from keras_sparse_rnn.layers import SparseDense
 from keras_sparse_rnn.layers import SparseEmbedding
 from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseRHN
+from keras_sparse_rnn.layers import SparseRHNCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
 from keras_sparse_rnn.model_rewiring import rewire
@@ -52,6 +56,7 @@ from keras_sparse_rnn.weight_matrix import WeightMatrix
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
+    "RHN",
     "CostMeter",
     "DSRCallback",
     "DeepRCallback",
@@ -61,6 +66,7 @@ __all__ = [
     "MagnitudePruningCallback",
     "ModelRewiring",
     "Perplexity",
+    "RHNCell",
     "ResetStates",
     "RewiringCallback",
     "RigLCallback",
@@ -72,6 +78,8 @@ __all__ = [
     "SparseGRUCell",
     "SparseLSTM",
     "SparseLSTMCell",
+    "SparseRHN",
+    "SparseRHNCell",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",
