@@ -80,7 +80,7 @@ def _docstrings():
     train, test, versions = read_docstrings()
     # Lines, those of the packages in turns: any stretch has some of each.
     train, held_out = (
-        [text for texts in zip(*part.values(), strict=True) for text, _ in texts]
+        [text for row in zip(*part.values(), strict=True) for text, _ in row]
         for part in (train, test)
     )
     middle = len(held_out) // 2

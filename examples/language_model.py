@@ -79,9 +79,7 @@ class LanguageModelSize:
         """List of `ksr.WeightMatrix`, as dense, applied once per token."""
         words = (self.vocabulary_size, self.embedding_dim)
         gates = LAYERS[self.cell][2]
-        found = [
-            ksr.WeightMatrix("embeddings", words, None, int(self.is_tied))
-        ]
+        found = [ksr.WeightMatrix("embeddings", words, None, int(self.is_tied))]
         features = self.embedding_dim
         for index, units in enumerate(self.units):
             of_layer = {"kernel": features}
@@ -275,7 +273,11 @@ class _Builder:
             else (keras.layers.Embedding, ksr.SparseEmbedding)
         )
         layer = self._made(
-            plain, sparse, *words, name="embedding", **self._initial("embeddings")
+            plain,
+            sparse,
+            *words,
+            name="embedding",
+            **self._initial("embeddings"),
         )
         features = layer(tokens)
         if self.dropout.words:

@@ -105,7 +105,7 @@ flags.DEFINE_enum(
     "docstrings and small for all others.",
 )
 flags.DEFINE_enum(
-    "model", None, list(LAYERS), "The recurrent layers. By default the preset's."
+    "model", None, list(LAYERS), "Recurrent layers. By default the preset's."
 )
 flags.DEFINE_enum(
     "method", "st_rnn", list(METHODS), "How the model is trained."
@@ -207,8 +207,7 @@ def main(argv):
         windows = windows_of(corpus.train, settings)
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
-            FLAGS.output_dir
-            or Path("language_modeling_output", FLAGS.dataset),
+            FLAGS.output_dir or Path("language_modeling_output", FLAGS.dataset),
             {
                 flag.name: flag.value
                 for flag in FLAGS.get_key_flags_for_module(sys.argv[0])

@@ -168,7 +168,8 @@ class LanguageModel(tf.Module):
             logits, *states = model([inputs, *self.first_states(inputs)])
 
             def step(i, written, logits, *states):
-                chosen = self.drawn(logits[0, -1], temperature, tf.stack([seed, tf.cast(i, "int64")]))
+                key = tf.stack([seed, tf.cast(i, "int64")])
+                chosen = self.drawn(logits[0, -1], temperature, key)
                 logits, *states = model([chosen[None, None], *states])
                 return (i + 1, written.write(i, chosen), logits, *states)
 
@@ -187,7 +188,9 @@ class LanguageModel(tf.Module):
             )
             words = tf.gather(self.vocabulary, written.stack())
             words = tf.where(words == END, "\n", words)
-            return {"continuation": tf.strings.reduce_join(words, separator=" ")}
+            joined = tf.strings.reduce_join(words, separator=" ")
+            lines = tf.strings.regex_replace(joined, " ?\n ?", "\n")
+            return {"continuation": lines}
 
         self.score = score
         self.continuation = continuation
@@ -218,8 +221,8 @@ class LanguageModel(tf.Module):
     def drawn(self, logits, temperature, seed):
         """An id drawn by its logit; nobody wants to read `<unk>`."""
         logits = tf.cast(logits, "float32")
-        unknown = tf.one_hot(UNKNOWN_ID, tf.shape(logits)[0], on_value=True)
-        logits = tf.where(tf.cast(unknown, "bool"), logits.dtype.min, logits)
+        unknown = tf.range(tf.shape(logits)[0]) == UNKNOWN_ID
+        logits = tf.where(unknown, logits.dtype.min, logits)
         warm = logits / tf.maximum(temperature, 1e-6)
         sampled = tf.random.stateless_categorical(
             warm[None], 1, seed, dtype="int32"

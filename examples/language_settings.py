@@ -5,6 +5,9 @@ import dataclasses
 from language_model import Dropout
 
 
+NO_DROPOUT = Dropout()
+
+
 @dataclasses.dataclass(frozen=True)
 class LanguageSettings:
     """How a language model is built and trained.
@@ -56,7 +59,7 @@ class LanguageSettings:
     clip_norm: float = 0.25
     decay: float = 2.0
     decay_after: int | None = 4
-    dropout: Dropout = Dropout()
+    dropout: Dropout = NO_DROPOUT
     initial_scale: float | None = 0.1
     transform_bias: float | None = None
     weight_decay: float | None = None
