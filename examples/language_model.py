@@ -294,9 +294,7 @@ class _Builder:
             if self.transform_bias is not None:
                 arguments["transform_bias"] = self.transform_bias
         if self.sparse_arguments is not None:
-            arguments["engine"] = (
-                self.engine if self.size.cell == "lstm" else "masked"
-            )
+            arguments["engine"] = self._engine()
         return self._made(
             plain,
             sparse,
@@ -320,6 +318,13 @@ class _Builder:
             name="decoder",
             **self._initial("kernel"),
         )(features)
+
+    def _engine(self):
+        """The masked one where no other can be, which is worth no warning."""
+        is_dense = self.sparse_arguments.get("clipping") == "dense"
+        if self.engine == "auto" and (is_dense or self.size.cell == "rhn"):
+            return "masked"
+        return self.engine
 
     def _made(self, plain, sparse, *args, **arguments):
         if self.sparse_arguments is None:

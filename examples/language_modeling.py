@@ -123,10 +123,10 @@ flags.DEFINE_bool(
 )
 flags.DEFINE_enum(
     "clipping",
-    "dense",
+    None,
     ["dense", "sparse"],
-    "Whether clipping sees the gradients of empty places, as in the papers' "
-    "code.",
+    "Whether clipping sees the gradients of empty places too, as in the "
+    "papers' code. By default the preset's.",
 )
 flags.DEFINE_enum(
     "engine",
@@ -262,7 +262,7 @@ def chosen_settings():
     settings = PRESETS[FLAGS.preset]
     given = {
         name: FLAGS[name].value
-        for name in (*SETTING_FLAGS, "model", "tied", "topology")
+        for name in (*SETTING_FLAGS, "model", "tied", "topology", "clipping")
         if FLAGS[name].value is not None
     }
     method_rate = METHODS[FLAGS.method].rewire_rate
@@ -340,7 +340,7 @@ def train(settings, size, corpus, windows, output):
         settings.rewire_rate,
         settings.epochs,
         len(windows[0]) // settings.batch_size,
-        {"granularity": "kernel", "clipping": FLAGS.clipping},
+        {"granularity": "kernel", "clipping": settings.clipping},
     )
     own_size = size
     if method.is_small:
