@@ -31,6 +31,8 @@ from absl import app
 from absl import flags
 from absl import logging
 from epoch_logs import tensorboard_callbacks
+from language_corpus import read_corpus
+from language_corpus import windows_of
 from language_data import DATASETS
 from language_data import load_language
 from language_model import LAYERS
@@ -39,14 +41,12 @@ from language_model import build_language_model
 from language_model import size_of
 from language_model import topology_of
 from language_model import with_states
-from language_pipeline import END_ID
 from language_pipeline import LanguageModel
-from language_pipeline import build_vocabulary
-from language_pipeline import token_ids
-from language_pipeline import tokens_of
 from language_settings import PRESETS
 from language_training import compile_model
 from language_training import learning_rate_callbacks
+from language_training import perplexity
+from language_training import perplexity_rank
 from method_cost import connections_by_path
 from method_cost import model_cost
 from method_cost import training_ratio
@@ -176,25 +176,6 @@ flags.DEFINE_bool(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Corpus:
-    """The parts of a text as ids.
-
-    Args:
-        vocabulary: List of bytes.
-        train: Integer array.
-        valid: Integer array.
-        test: Integer array.
-        is_tokenized: As for `language_pipeline.tokenize`.
-    """
-
-    vocabulary: list
-    train: np.ndarray
-    valid: np.ndarray
-    test: np.ndarray
-    is_tokenized: bool
-
-
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
@@ -204,7 +185,9 @@ def main(argv):
         settings = chosen_settings()
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
-        windows = windows_of(corpus.train, settings)
+        windows = windows_of(
+            corpus.train, settings.batch_size, settings.time_steps
+        )
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
             FLAGS.output_dir or Path("language_modeling_output", FLAGS.dataset),
@@ -271,31 +254,6 @@ def chosen_settings():
     return dataclasses.replace(settings, **given)
 
 
-def read_corpus(data, vocabulary_size):
-    """The parts of a text as ids of tokens.
-
-    Args:
-        data: `LanguageData`.
-        vocabulary_size: Integer, most ids.
-
-    Returns:
-        `Corpus`.
-
-    Raises:
-        ValueError: If the training text has no token.
-    """
-    tokens = [
-        tokens_of(text, data.is_tokenized)
-        for text in (data.train, data.valid, data.test)
-    ]
-    vocabulary = build_vocabulary(tokens[0], vocabulary_size)
-    return Corpus(
-        vocabulary,
-        *(token_ids(each, vocabulary) for each in tokens),
-        data.is_tokenized,
-    )
-
-
 def model_size(settings, vocabulary_size):
     """The size of the model that settings describe."""
     return LanguageModelSize(
@@ -305,14 +263,6 @@ def model_size(settings, vocabulary_size):
         settings.model,
         settings.depth,
         settings.tied,
-    )
-
-
-def windows_of(ids, settings, batch_size=None):
-    """A part of the text in windows, as `ksr.token_windows` returns them."""
-    batch_size = batch_size or settings.batch_size
-    return ksr.token_windows(
-        ids, batch_size, settings.time_steps, before=END_ID
     )
 
 
@@ -373,7 +323,9 @@ def train(settings, size, corpus, windows, output):
         sample_weight=sample_weight,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        validation_data=windows_of(corpus.valid, settings),
+        validation_data=windows_of(
+            corpus.valid, settings.batch_size, settings.time_steps
+        ),
         validation_batch_size=settings.batch_size,
         # Windows follow each other.
         shuffle=False,
@@ -404,13 +356,14 @@ def train(settings, size, corpus, windows, output):
     trained = ksr.weight_matrices(model)
     model.load_weights(weights)
     plain = method.finish(model)
+    plain_size = size_of(plain, size)
     history = read_history(history_path)
     chosen = max(history[first_candidate:], key=perplexity_rank)
     result = {
         "epochs": settings.epochs,
         "chosen_epoch": chosen["epoch"] + 1,
-        "valid": perplexity(plain, corpus.valid, settings),
-        "test": perplexity(plain, corpus.test, settings),
+        "valid": perplexity(plain, plain_size, corpus.valid, settings),
+        "test": perplexity(plain, plain_size, corpus.test, settings),
         "valid_in_batches": chosen["val_perplexity"],
         "seconds": float(np.median([line["seconds"] for line in history])),
         **model_cost(
@@ -426,39 +379,6 @@ def train(settings, size, corpus, windows, output):
         ),
     }
     return model, plain, result
-
-
-def perplexity_rank(line):
-    """By what the best epoch is chosen, the greatest rank."""
-    value = float(line["val_perplexity"])
-    return -value if value == value else -float("inf")
-
-
-def perplexity(plain, ids, settings):
-    """The perplexity of all of a text, read from its beginning to its end.
-
-    Args:
-        plain: Model of plain layers.
-        ids: Integer array, the text.
-        settings: `LanguageSettings`.
-
-    Returns:
-        Float.
-    """
-    size = size_of(plain, model_size(settings, plain.output_shape[-1]))
-    reader = build_language_model(size, 1, settings.time_steps)
-    reader.set_weights(plain.get_weights())
-    compile_model(reader, settings, jit=False)
-    x, y, sample_weight = windows_of(ids, settings, batch_size=1)
-    return reader.evaluate(
-        x,
-        y,
-        sample_weight=sample_weight,
-        batch_size=1,
-        verbose=0,
-        return_dict=True,
-        callbacks=[ksr.ResetStates()],
-    )["perplexity"]
 
 
 def print_result(result):

@@ -1,6 +1,10 @@
-"""Loss, optimizer and learning rates of language models."""
+"""Loss, optimizer, learning rates and perplexity of language models."""
+
+import math
 
 import keras
+from language_corpus import windows_of
+from language_model import build_language_model
 from training_record import Replayed
 
 import keras_sparse_rnn as ksr
@@ -67,3 +71,46 @@ def learning_rate_callbacks(settings, history_path):
         return settings.learning_rate / settings.decay**falls
 
     return [keras.callbacks.LearningRateScheduler(learning_rate)]
+
+
+def perplexity_rank(line):
+    """By what the best epoch is chosen, the greatest rank.
+
+    Args:
+        line: Dictionary of an epoch's logs.
+
+    Returns:
+        Float.
+    """
+    value = float(line["val_perplexity"])
+    return -math.inf if math.isnan(value) else -value
+
+
+def perplexity(plain, size, ids, settings, batch_size=1):
+    """The perplexity of all of a text, states carried over.
+
+    Args:
+        plain: Model of plain layers.
+        size: Its `LanguageModelSize`.
+        ids: Integer array, the text.
+        settings: `LanguageSettings`.
+        batch_size: Integer. The text is read in as many parts, each from a
+            state of 0. Defaults to `1`, which the measure is defined by.
+
+    Returns:
+        Float.
+    """
+    time_steps = min(settings.time_steps, len(ids))
+    reader = build_language_model(size, batch_size, time_steps)
+    reader.set_weights(plain.get_weights())
+    compile_model(reader, settings, jit=False)
+    x, y, sample_weight = windows_of(ids, batch_size, time_steps)
+    return reader.evaluate(
+        x,
+        y,
+        sample_weight=sample_weight,
+        batch_size=batch_size,
+        verbose=0,
+        return_dict=True,
+        callbacks=[ksr.ResetStates()],
+    )["perplexity"]
