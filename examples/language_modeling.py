@@ -20,6 +20,7 @@ Other texts, and the papers' models (`--help` lists what each flag is then):
 
 import dataclasses
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -63,24 +64,50 @@ from training_record import read_history
 import keras_sparse_rnn as ksr
 
 # Flags that say where to write and how much to do besides, not what to train.
-FREE_FLAGS = ("output_dir", "resume", "generate", "prompt", "data_dir")
-# Settings that flags of the same name change.
+FREE_FLAGS = (
+    "data_dir",
+    "generate",
+    "output_dir",
+    "prompt",
+    "resume",
+    "temperature",
+)
+BELOW_1 = 1 - 1e-9
+# Of the whole training text, as in the literature.
+WIKITEXT_2_VOCABULARY_SIZE = 33_278
+# Settings that flags of the same name change: what they are, and the least and
+# the greatest value.
 SETTING_FLAGS = {
-    "layers": "Recurrent layers.",
-    "units": "Units of each recurrent layer.",
-    "embedding_dim": "Length of a token's vector.",
-    "depth": "Micro-layers of an RHN.",
-    "batch_size": "Parts of the text that are read side by side.",
-    "time_steps": "Length of a window: how far gradients reach back.",
-    "epochs": "Epochs.",
-    "vocabulary_size": "Most frequent tokens that get a vector.",
-    "learning_rate": "SGD's.",
-    "momentum": "SGD's.",
-    "clip_norm": "Norm of all gradients together to which it is clipped.",
-    "decay": "By what the learning rate is divided when it falls.",
-    "sparsity": "Share of all places that are empty.",
-    "rewire_rate": "Share of connections moved. By default the method's own, "
-    "for st_rnn:",
+    "layers": ("Recurrent layers.", 1, None),
+    "units": ("Units of each recurrent layer.", 1, None),
+    "embedding_dim": ("Length of a token's vector.", 1, None),
+    "depth": ("Micro-layers of an RHN.", 1, None),
+    "batch_size": ("Parts of the text that are read side by side.", 1, None),
+    "time_steps": (
+        "Length of a window: how far gradients reach back.",
+        1,
+        None,
+    ),
+    "epochs": ("Epochs.", 1, None),
+    "vocabulary_size": ("Most frequent tokens that get a vector.", 3, None),
+    "learning_rate": ("SGD's.", 0, None),
+    "momentum": ("SGD's.", 0, BELOW_1),
+    "clip_norm": (
+        "Norm of all gradients together to which it is clipped.",
+        0,
+        None,
+    ),
+    "decay": ("By what the learning rate is divided when it falls.", 1, None),
+    "dropout_words": ("Share of the vocabulary to drop.", 0, BELOW_1),
+    "dropout_inputs": ("Share of the embedding to drop.", 0, BELOW_1),
+    "dropout_hidden": ("Share of an RHN's state to drop.", 0, BELOW_1),
+    "dropout_outputs": ("Share of layers' outputs to drop.", 0, BELOW_1),
+    "sparsity": ("Share of all places that are empty.", 0, BELOW_1),
+    "rewire_rate": (
+        "Share of connections moved. Other methods than st_rnn have their own.",
+        0,
+        1,
+    ),
 }
 
 FLAGS = flags.FLAGS
@@ -134,7 +161,7 @@ flags.DEFINE_enum(
     ["auto", "masked", "native"],
     "What computes sparse LSTM layers. Dense clipping takes the masked one.",
 )
-for name, meaning in SETTING_FLAGS.items():
+for name, (meaning, least, greatest) in SETTING_FLAGS.items():
     values = {
         preset: getattr(settings, name) for preset, settings in PRESETS.items()
     }
@@ -143,12 +170,19 @@ for name, meaning in SETTING_FLAGS.items():
         if isinstance(values["small"], int)
         else flags.DEFINE_float
     )
+    by_preset = ", ".join(f"{preset} {each}" for preset, each in values.items())
     define(
         name,
         None,
-        f"{meaning} "
-        + ", ".join(f"{preset} {value}" for preset, value in values.items())
-        + ".",
+        f"{meaning} By preset: {by_preset}.",
+        lower_bound=least,
+        upper_bound=greatest,
+    )
+    # NaN is beyond no bound.
+    flags.register_validator(
+        name,
+        lambda value: value is None or math.isfinite(value),
+        "must be a finite number",
     )
 flags.DEFINE_bool(
     "jit", None, "Whether XLA compiles training. By default as Keras decides."
@@ -234,6 +268,8 @@ def fill_in_flags():
         FLAGS.dataset = "docstrings" if FLAGS.text_file is None else "text"
     if FLAGS.preset is None:
         FLAGS.preset = "tiny" if FLAGS.dataset == "docstrings" else "small"
+    if FLAGS.vocabulary_size is None and FLAGS.dataset == "wikitext-2":
+        FLAGS.vocabulary_size = WIKITEXT_2_VOCABULARY_SIZE
 
 
 def chosen_settings():

@@ -4,8 +4,6 @@ import dataclasses
 
 from language_model import Dropout
 
-NO_DROPOUT = Dropout()
-
 
 @dataclasses.dataclass(frozen=True)
 class LanguageSettings:
@@ -33,7 +31,11 @@ class LanguageSettings:
         decay: Float of at least 1, by which the learning rate is divided.
         decay_after: Integer, the number of epochs after which it is, in each
             epoch, or `None`: when perplexity in validation has not fallen.
-        dropout: `Dropout`.
+        dropout_words: Float in `[0, 1)`, see `Dropout`, as are the next four.
+        dropout_inputs: Float in `[0, 1)`.
+        dropout_hidden: Float in `[0, 1)`.
+        dropout_outputs: Float in `[0, 1)`.
+        locked_dropout: Boolean.
         initial_scale: Float, see `build_language_model`, or `None`.
         transform_bias: Float, an RHN's, or `None`, the layer's own.
         weight_decay: Float, or `None`.
@@ -60,7 +62,11 @@ class LanguageSettings:
     clip_norm: float = 0.25
     decay: float = 2.0
     decay_after: int | None = 4
-    dropout: Dropout = NO_DROPOUT
+    dropout_words: float = 0.0
+    dropout_inputs: float = 0.0
+    dropout_hidden: float = 0.0
+    dropout_outputs: float = 0.0
+    locked_dropout: bool = False
     initial_scale: float | None = 0.1
     transform_bias: float | None = None
     weight_decay: float | None = None
@@ -69,6 +75,17 @@ class LanguageSettings:
     rewire_rate: float = 0.8
     clipping: str = "dense"
     vocabulary_size: int = 10_000
+
+    @property
+    def dropout(self):
+        """`Dropout`."""
+        return Dropout(
+            self.dropout_words,
+            self.dropout_inputs,
+            self.dropout_hidden,
+            self.dropout_outputs,
+            self.locked_dropout,
+        )
 
 
 # Zaremba et al. 2014, their small model; ζ as for the large one.
@@ -86,7 +103,8 @@ _PAPER_LSTM = LanguageSettings(
     clip_norm=10.0,
     decay=1.33,
     decay_after=None,
-    dropout=Dropout(inputs=0.65, outputs=0.65),
+    dropout_inputs=0.65,
+    dropout_outputs=0.65,
     initial_scale=None,
 )
 _PAPER_RHN = dataclasses.replace(
@@ -99,7 +117,9 @@ _PAPER_RHN = dataclasses.replace(
     tied=True,
     epochs=200,
     decay=1.11,
-    dropout=Dropout(0.2, 0.65, 0.25, 0.65, is_locked=True),
+    dropout_words=0.2,
+    dropout_hidden=0.25,
+    locked_dropout=True,
     initial_scale=0.04,
     transform_bias=-2.0,
     sparsity=0.528,
@@ -136,7 +156,7 @@ _TINY = dataclasses.replace(
     units=128,
     embedding_dim=128,
     epochs=6,
-    dropout=Dropout(outputs=0.2),
+    dropout_outputs=0.2,
     # So that the native engine can run it.
     clipping="sparse",
     vocabulary_size=5000,
