@@ -91,6 +91,20 @@ class LanguageSettings:
 # Zaremba et al. 2014, their small model; ζ as for the large one.
 _SMALL = LanguageSettings()
 
+# Of the same effort as the small LSTM.
+_SMALL_RHN = dataclasses.replace(
+    _SMALL,
+    model="rhn",
+    layers=1,
+    depth=4,
+    tied=True,
+    epochs=10,
+    initial_scale=0.04,
+    transform_bias=-2.0,
+    sparsity=0.53,
+    rewire_rate=0.5,
+)
+
 # Liu et al. 2021, section 4.2; what they do not give is as in the code of
 # their next paper.
 _PAPER_LSTM = LanguageSettings(
@@ -165,6 +179,7 @@ _TINY = dataclasses.replace(
 PRESETS = {
     "tiny": _TINY,
     "small": _SMALL,
+    "small_rhn": _SMALL_RHN,
     "paper_lstm": _PAPER_LSTM,
     "paper_rhn": _PAPER_RHN,
     "selfish_lstm": _SELFISH_LSTM,
