@@ -20,7 +20,6 @@ Other data sets, with the paper's settings where it gives them:
 """
 
 import contextlib
-import importlib.util
 import json
 import shlex
 import sys
@@ -32,12 +31,12 @@ import text_flags
 from absl import app
 from absl import flags
 from absl import logging
+from epoch_logs import tensorboard_callbacks
 from method_cost import connections_by_path
 from method_cost import model_cost
 from method_cost import training_ratio
 from methods import METHODS
 from methods import Plan
-from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
 from output_folder import results_file
@@ -58,6 +57,7 @@ from training_record import EpochRecord
 from training_record import EpochTimer
 from training_record import read_history
 from training_record import summarize
+from training_record import validation_rank
 
 import keras_sparse_rnn as ksr
 
@@ -86,7 +86,8 @@ def main(argv):
             len(data.label_names),
             FLAGS.cell,
         )
-        METHODS[FLAGS.method].check(size, FLAGS.epsilon)
+        topology = ksr.topology.ErdosRenyi(FLAGS.epsilon)
+        METHODS[FLAGS.method].check(size.connections(topology) / size.weights)
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
             FLAGS.output_dir
@@ -179,10 +180,11 @@ def train(name, size, arrays, output):
     """
     method = METHODS[name]
     batches = ShuffledBatches(*arrays.train, FLAGS.batch_size, FLAGS.seed)
-    plan = Plan(FLAGS.epsilon, FLAGS.rewire_rate, FLAGS.epochs, len(batches))
+    topology = ksr.topology.ErdosRenyi(FLAGS.epsilon)
+    plan = Plan(topology, FLAGS.rewire_rate, FLAGS.epochs, len(batches))
     own_size = size
     if method.is_small:
-        own_size = size.narrowed(size.connections(FLAGS.epsilon))
+        own_size = size.narrowed(size.connections(topology))
     print(f"\nTraining the {FLAGS.cell}: {method.title}", flush=True)
     keras.utils.set_random_seed(FLAGS.seed)
     scope = contextlib.nullcontext()
@@ -202,19 +204,13 @@ def train(name, size, arrays, output):
         EpochRecord(
             history_path,
             weights,
-            arrays.test,
-            FLAGS.batch_size,
+            validation_rank,
             first_candidate,
             lambda model: {"connections": connections_by_path(model)},
+            lambda model: tested(model, arrays),
         ),
     ]
-    if importlib.util.find_spec("tensorboard"):
-        log_dir = log_folder(output, name)
-        if FLAGS.log_dir:
-            log_dir = Path(FLAGS.log_dir, name)
-        callbacks.append(keras.callbacks.TensorBoard(log_dir))
-    else:
-        print("tensorboard is not installed: no logs for it are written.")
+    callbacks += tensorboard_callbacks(output, name, FLAGS.log_dir)
     # The last backup stays: resuming a finished run trains nothing again.
     callbacks.append(
         keras.callbacks.BackupAndRestore(
@@ -253,6 +249,22 @@ def train(name, size, arrays, output):
         ),
     }
     return model, plain, result
+
+
+def tested(model, arrays):
+    """What a model gives on the test texts.
+
+    Args:
+        model: Compiled model.
+        arrays: `TextArrays`.
+
+    Returns:
+        Dictionary from a name to a float.
+    """
+    found = model.evaluate(
+        *arrays.test, batch_size=FLAGS.batch_size, verbose=0, return_dict=True
+    )
+    return {f"test_{name}": value for name, value in found.items()}
 
 
 def print_results(results):

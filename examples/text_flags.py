@@ -157,7 +157,11 @@ def flags_without_effect():
     Returns:
         List of strings.
     """
-    names = [*METHODS[FLAGS.method].unused]
+    # The flag of this model's topology.
+    names = [
+        {"topology": "epsilon"}.get(name, name)
+        for name in METHODS[FLAGS.method].unused
+    ]
     if FLAGS.method == "dense":
         names.append("compare_dense")
     return [name for name in names if FLAGS[name].present]

@@ -17,6 +17,7 @@ from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import MagnitudePruningCallback
+from keras_sparse_rnn.callbacks import ResetStates
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -27,12 +28,18 @@ from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
 from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import ModelRewiring
+from keras_sparse_rnn.language import Perplexity
+from keras_sparse_rnn.language import token_windows
+from keras_sparse_rnn.layers import RHN
+from keras_sparse_rnn.layers import RHNCell
 from keras_sparse_rnn.layers import SparseDense
 from keras_sparse_rnn.layers import SparseEmbedding
 from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseRHN
+from keras_sparse_rnn.layers import SparseRHNCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
 from keras_sparse_rnn.model_rewiring import rewire
@@ -50,6 +57,7 @@ from keras_sparse_rnn.weight_matrix import WeightMatrix
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
+    "RHN",
     "CostMeter",
     "DSRCallback",
     "DeepRCallback",
@@ -58,6 +66,9 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "ModelRewiring",
+    "Perplexity",
+    "RHNCell",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",
@@ -68,6 +79,8 @@ __all__ = [
     "SparseGRUCell",
     "SparseLSTM",
     "SparseLSTMCell",
+    "SparseRHN",
+    "SparseRHNCell",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",
@@ -89,6 +102,7 @@ __all__ = [
     "sparsify",
     "sparsity_report",
     "strip_sparsity",
+    "token_windows",
     "topology",
     "training_cost",
     "training_cost_of_matrices",

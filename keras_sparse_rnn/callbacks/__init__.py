@@ -7,6 +7,7 @@ from keras_sparse_rnn.callbacks.iss_callback import ISSCallback
 from keras_sparse_rnn.callbacks.magnitude_pruning_callback import (
     MagnitudePruningCallback,
 )
+from keras_sparse_rnn.callbacks.reset_states import ResetStates
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.callbacks.rigl_callback import RigLCallback
 from keras_sparse_rnn.callbacks.set_callback import SETCallback
@@ -19,6 +20,7 @@ __all__ = [
     "EpochSeed",
     "ISSCallback",
     "MagnitudePruningCallback",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",

@@ -14,15 +14,18 @@ from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.masked_weight import is_kept_with_mask
 from keras_sparse_rnn.sparse_layers import check_built
 
+# By the plain class that each extends.
 SPARSE_CLASSES = {
-    "Dense": sparse.SparseDense,
-    "Embedding": sparse.SparseEmbedding,
-    "GRU": sparse.SparseGRU,
-    "GRUCell": sparse.SparseGRUCell,
-    "LSTM": sparse.SparseLSTM,
-    "LSTMCell": sparse.SparseLSTMCell,
-    "SimpleRNN": sparse.SparseSimpleRNN,
-    "SimpleRNNCell": sparse.SparseSimpleRNNCell,
+    keras.layers.Dense: sparse.SparseDense,
+    keras.layers.Embedding: sparse.SparseEmbedding,
+    keras.layers.GRU: sparse.SparseGRU,
+    keras.layers.GRUCell: sparse.SparseGRUCell,
+    keras.layers.LSTM: sparse.SparseLSTM,
+    keras.layers.LSTMCell: sparse.SparseLSTMCell,
+    keras.layers.SimpleRNN: sparse.SparseSimpleRNN,
+    keras.layers.SimpleRNNCell: sparse.SparseSimpleRNNCell,
+    sparse.RHN: sparse.SparseRHN,
+    sparse.RHNCell: sparse.SparseRHNCell,
 }
 
 _BEFORE_REASON = re.compile(
@@ -157,6 +160,27 @@ def _not_compiled(model):
     finally:
         for each in compiled:
             each.compiled = True
+
+
+def serialised_layer(cls, config):
+    """A layer of a class, serialised.
+
+    Args:
+        cls: Class of Keras or of this package.
+        config: Dict, the layer's configuration.
+
+    Returns:
+        Dict, as `keras.saving.serialize_keras_object` makes it.
+    """
+    is_keras = cls.__module__.partition(".")[0] == "keras"
+    return {
+        "module": "keras.layers" if is_keras else cls.__module__,
+        "class_name": cls.__name__,
+        "config": config,
+        "registered_name": (
+            None if is_keras else keras.saving.get_registered_name(cls)
+        ),
+    }
 
 
 def pairs(source, target):

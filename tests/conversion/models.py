@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+import keras_sparse_rnn as ksr
+
 L = keras.layers
 
 
@@ -104,6 +106,16 @@ def mixed():
     )
 
 
+def highways():
+    return keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            L.Bidirectional(ksr.RHN(4, depth=3, return_sequences=True)),
+            L.RNN(ksr.RHNCell(3, depth=2, coupled=False, name="cell")),
+        ]
+    )
+
+
 MODELS = {
     "sequential": (sequential, tokens),
     "without input": (without_input, sequences),
@@ -114,6 +126,7 @@ MODELS = {
     "nested": (nested, sequences),
     "bidirectional": (bidirectional, sequences),
     "cells": (cells, sequences),
+    "highways": (highways, sequences),
     "time distributed": (
         time_distributed,
         lambda: np.stack([sequences(), -sequences()], axis=1),

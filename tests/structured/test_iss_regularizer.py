@@ -13,18 +13,19 @@ from tests.structured import models
 L = keras.layers
 
 
-def penalty(kernel, recurrent, consumers, gates):
+def penalty(kernel, recurrent_kernels, consumers, gates):
     """One layer's, entry by entry."""
-    units = len(recurrent)
+    units = len(recurrent_kernels[0])
     total = 0.0
     for k in range(units):
         squares = 0.0
         for gate in range(gates):
             column = k + gate * units
-            squares += sum(float(w) ** 2 for w in kernel[:, column])
-            squares += sum(float(w) ** 2 for w in recurrent[:, column])
+            for matrix in (kernel, *recurrent_kernels):
+                squares += sum(float(w) ** 2 for w in matrix[:, column])
         # Where row and column meet a weight counts once more.
-        squares += sum(float(w) ** 2 for w in recurrent[k])
+        for matrix in recurrent_kernels:
+            squares += sum(float(w) ** 2 for w in matrix[k])
         for consumer, start in consumers:
             squares += sum(float(w) ** 2 for w in consumer[start + k])
         total += math.sqrt(squares + 1e-8)
@@ -38,7 +39,10 @@ def effective(owner, name="kernel"):
 def of(layer, gates, *consumers):
     return penalty(
         effective(layer.cell),
-        effective(layer.cell, "recurrent_kernel"),
+        [
+            effective(layer.cell, name)
+            for name in models.recurrent_names(layer.cell)
+        ],
         [
             (effective(getattr(each, "cell", each)), start)
             for each, start in consumers
@@ -57,6 +61,11 @@ def of_one(gates):
 def of_three(model):
     a, b, c = models.recurrent_layers(model)
     return [of(a, 4, (b, 0)), of(b, 3, (c, 0)), of(c, 1, (model.layers[-1], 0))]
+
+
+def of_two_highways(model):
+    a, b = models.recurrent_layers(model)
+    return [of(a, 2, (b, 0)), of(b, 3, (model.layers[-1], 0))]
 
 
 def of_bidirectional(model):
@@ -86,6 +95,9 @@ def of_branches(model):
         (models.gru, of_one(3)),
         (models.gru_reset_before, of_one(3)),
         (models.simple_rnn, of_one(1)),
+        (models.rhn, of_one(2)),
+        (models.rhn_with_a_carry_gate, of_one(3)),
+        (models.sparse_rhn, of_two_highways),
         (models.without_bias, of_one(4)),
         (models.three, of_three),
         (models.sparse, of_three),
