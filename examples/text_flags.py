@@ -4,8 +4,8 @@ import math
 
 from absl import flags
 from methods import METHODS
-from text_data import CSV_DATASETS
-from text_data import DATASETS
+from text_datasets import CSV_DATASETS
+from text_datasets import DATASETS
 from text_model import LAYERS
 from text_settings import SETTING_NAMES
 from text_settings import SETTINGS
