@@ -33,6 +33,7 @@ from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseReversibleEmbedding
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
 from keras_sparse_rnn.model_rewiring import rewire
@@ -67,6 +68,7 @@ __all__ = [
     "SparseGRUCell",
     "SparseLSTM",
     "SparseLSTMCell",
+    "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",

@@ -20,6 +20,7 @@ SPARSE_CLASSES = {
     "GRUCell": sparse.SparseGRUCell,
     "LSTM": sparse.SparseLSTM,
     "LSTMCell": sparse.SparseLSTMCell,
+    "ReversibleEmbedding": sparse.SparseReversibleEmbedding,
     "SimpleRNN": sparse.SparseSimpleRNN,
     "SimpleRNNCell": sparse.SparseSimpleRNNCell,
 }

@@ -6,6 +6,9 @@ from keras_sparse_rnn.layers.sparse_gru import SparseGRU
 from keras_sparse_rnn.layers.sparse_gru import SparseGRUCell
 from keras_sparse_rnn.layers.sparse_lstm import SparseLSTM
 from keras_sparse_rnn.layers.sparse_lstm import SparseLSTMCell
+from keras_sparse_rnn.layers.sparse_reversible_embedding import (
+    SparseReversibleEmbedding,
+)
 from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNN
 from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNNCell
 
@@ -16,6 +19,7 @@ __all__ = [
     "SparseGRUCell",
     "SparseLSTM",
     "SparseLSTMCell",
+    "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
 ]

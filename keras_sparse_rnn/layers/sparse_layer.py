@@ -102,18 +102,20 @@ class SparseLayer(TakesDenseWeights):
         self._topology_place = kwargs.pop("topology_place", "")
         self._topology_owner = kwargs.pop("topology_owner", None)
         validated = self.checked_arguments(
-            self._owner(kwargs.get("name")), arguments
+            self._owner(kwargs.get("name")), arguments, self.sparse_names
         )
         with validated.seeded() as self._topology_arguments:
             super().__init__(*args, **kwargs)
 
     @classmethod
-    def checked_arguments(cls, owner, arguments):
+    def checked_arguments(cls, owner, arguments, names=None):
         """Topology arguments of a layer of this class.
 
         Args:
             owner: String that names the layer in errors.
             arguments: Dict of the arguments.
+            names: Tuple of strings, the names of the sparse weights. Defaults
+                to `None`: those of every layer of this class.
 
         Returns:
             `TopologyArguments`.
@@ -123,7 +125,8 @@ class SparseLayer(TakesDenseWeights):
                 the layer's weights.
         """
         validated = TopologyArguments(**arguments).validated(owner)
-        return validated.for_weights(owner, cls.sparse_names, cls.gates)
+        names = cls.sparse_names if names is None else names
+        return validated.for_weights(owner, names, cls.gates)
 
     def add_weight(self, *args, name=None, **kwargs):
         if name not in self.sparse_names:
