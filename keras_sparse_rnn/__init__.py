@@ -36,6 +36,7 @@ from keras_sparse_rnn.layers import SparseLSTMCell
 from keras_sparse_rnn.layers import SparseReversibleEmbedding
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
+from keras_sparse_rnn.layers import WordDropout
 from keras_sparse_rnn.model_rewiring import rewire
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
@@ -76,6 +77,7 @@ __all__ = [
     "TopologyHistory",
     "TrainingCost",
     "WeightMatrix",
+    "WordDropout",
     "__version__",
     "add_iss_regularizer",
     "alive_units",

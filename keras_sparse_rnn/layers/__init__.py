@@ -1,4 +1,4 @@
-"""Keras layers and cells whose matrices are sparse."""
+"""Keras layers and cells, most of them with sparse matrices."""
 
 from keras_sparse_rnn.layers.sparse_dense import SparseDense
 from keras_sparse_rnn.layers.sparse_embedding import SparseEmbedding
@@ -11,6 +11,7 @@ from keras_sparse_rnn.layers.sparse_reversible_embedding import (
 )
 from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNN
 from keras_sparse_rnn.layers.sparse_simple_rnn import SparseSimpleRNNCell
+from keras_sparse_rnn.layers.word_dropout import WordDropout
 
 __all__ = [
     "SparseDense",
@@ -22,4 +23,5 @@ __all__ = [
     "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
+    "WordDropout",
 ]
