@@ -38,10 +38,12 @@ from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseReversibleEmbedding
 from keras_sparse_rnn.layers import SparseRHN
 from keras_sparse_rnn.layers import SparseRHNCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
+from keras_sparse_rnn.layers import WordDropout
 from keras_sparse_rnn.model_rewiring import rewire
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
@@ -80,6 +82,7 @@ __all__ = [
     "SparseLSTMCell",
     "SparseRHN",
     "SparseRHNCell",
+    "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",
@@ -87,6 +90,7 @@ __all__ = [
     "TopologyHistory",
     "TrainingCost",
     "WeightMatrix",
+    "WordDropout",
     "__version__",
     "add_iss_regularizer",
     "alive_units",
