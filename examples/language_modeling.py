@@ -219,6 +219,7 @@ def main(argv):
         settings = chosen_settings()
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
+        METHODS[FLAGS.method].check(1 - settings.sparsity)
         windows = windows_of(
             corpus.train, settings.batch_size, settings.time_steps
         )

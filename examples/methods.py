@@ -79,6 +79,10 @@ class Method:
             from `Plan.settled_epoch` on. Defaults to `False`.
         finish: Function of the trained model that returns one of plain Keras
             layers. Defaults to `ksr.strip_sparsity`.
+        unused: Tuple of strings, the fields of a `Plan` that make no
+            difference. Defaults to `()`.
+        check: Function of the density of the plan's topology that raises
+            `ValueError` if the method cannot train to that. Defaults to none.
     """
 
     title: str
@@ -89,6 +93,8 @@ class Method:
     is_small: bool = False
     settles: bool = False
     finish: Callable = ksr.strip_sparsity
+    unused: tuple = ()
+    check: Callable = lambda density: None
 
     def first_candidate(self, plan):
         """Integer, the first epoch, from 0, of which a model is chosen."""
@@ -150,7 +156,7 @@ def _history(plan, history):
 
 
 def _every_epoch(plan, history):
-    return {"every_steps": plan.steps_per_epoch}
+    return {"frequency": "epoch", "steps_per_epoch": plan.steps_per_epoch}
 
 
 def _sparsity_of(weights, plan):
@@ -194,10 +200,22 @@ def _granet(model, plan):
     ]
 
 
+def _check_granet(density):
+    """Refuses what has more connections in the end than at first."""
+    if density > GRANET_DENSITY:
+        raise ValueError(
+            f"GraNet begins with a density of {GRANET_DENSITY} and prunes: "
+            "expected fewer connections in the end, or a larger model. "
+            f"Received: density={density:.3f}"
+        )
+
+
+NO_RATE = ("rewire_rate",)
+
 METHODS = {
-    "dense": Method("dense", _plain),
-    "small_dense": Method("small dense", _plain, is_small=True),
-    "static": Method("static masks", _sparse),
+    "dense": Method("dense", _plain, unused=("topology", *NO_RATE)),
+    "small_dense": Method("small dense", _plain, is_small=True, unused=NO_RATE),
+    "static": Method("static masks", _sparse, unused=NO_RATE),
     "set": Method(
         "SET",
         _sparse,
@@ -236,6 +254,7 @@ METHODS = {
         "DeepR",
         _sparse,
         lambda model, plan: [ksr.DeepRCallback(frequency=1)],
+        unused=NO_RATE,
     ),
     "magnitude_pruning": Method(
         "gradual pruning",
@@ -243,6 +262,7 @@ METHODS = {
         _magnitude_pruning,
         _history,
         settles=True,
+        unused=NO_RATE,
     ),
     "granet": Method(
         "GraNet",
@@ -254,6 +274,7 @@ METHODS = {
         },
         rewire_rate=0.5,
         settles=True,
+        check=_check_granet,
     ),
     "iss": Method(
         "ISS",
@@ -263,5 +284,6 @@ METHODS = {
         ],
         settles=True,
         finish=ksr.shrink,
+        unused=("topology", *NO_RATE),
     ),
 }

@@ -51,6 +51,7 @@ from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.structured import add_iss_regularizer
 from keras_sparse_rnn.structured import alive_units
+from keras_sparse_rnn.structured import remove_iss_regularizer
 from keras_sparse_rnn.structured import shrink
 from keras_sparse_rnn.structured import zero_small_weights
 from keras_sparse_rnn.version import __version__
@@ -97,6 +98,7 @@ __all__ = [
     "analysis",
     "load_dense_weights",
     "plot_masks",
+    "remove_iss_regularizer",
     "rewire",
     "rewiring",
     "shrink",

@@ -28,6 +28,15 @@ def sequential():
     )
 
 
+def called_inside_and_outside(layer, wrapper):
+    """A model that calls a wrapper and what is inside of it."""
+    inputs = keras.Input((4, 3))
+    outer = wrapper(layer)
+    inner = getattr(outer, "forward_layer", layer)
+    outputs = L.Concatenate()([outer(inputs), inner(inputs)])
+    return keras.Model(inputs, outputs, name="twice"), inner.name
+
+
 def without_input():
     model = keras.Sequential([L.SimpleRNN(4), L.Dense(2)])
     model(sequences())

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import keras
@@ -65,19 +66,20 @@ def built(name, epochs):
 
 def trained(name, epochs, *callbacks):
     model = built(name, epochs)
+    of_method = METHODS[name].callbacks(model, plan(name, epochs))
+    fit(model, epochs, *of_method, *callbacks)
+    return model
+
+
+def fit(model, epochs, *callbacks):
     data = batches()
     model.fit(
         data,
         epochs=epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[
-            ksr.EpochSeed(3, data=data),
-            *METHODS[name].callbacks(model, plan(name, epochs)),
-            *callbacks,
-        ],
+        callbacks=[ksr.EpochSeed(3, data=data), *callbacks],
     )
-    return model
 
 
 @functools.cache
@@ -138,6 +140,54 @@ def test_pruning_is_done_in_the_first_epoch_that_may_be_chosen(name, epochs):
     first = METHODS[name].first_candidate(plan(name, epochs))
     assert set(active[first:]) == {SIZE.connections(TOPOLOGY)}
     assert all(count > SIZE.connections(TOPOLOGY) for count in active[:first])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_makes_no_use_of_it_does_not_look_at(name):
+    looked_at = set()
+
+    class Seen:
+        settled_epoch, epochs, steps_per_epoch = 3, 4, 5
+        layer_arguments, iss_strength, iss_threshold = {}, 0.1, 0.01
+
+        @property
+        def topology(self):
+            looked_at.add("topology")
+            return TOPOLOGY
+
+        @property
+        def rewire_rate(self):
+            looked_at.add("rewire_rate")
+            return 0.4
+
+    method, model = METHODS[name], built(name, 4)
+    method.layers(Seen())
+    method.callbacks(model, Seen())
+    if method.is_small:
+        # It is narrowed by it.
+        looked_at.add("topology")
+    assert {"topology", "rewire_rate"} - looked_at == {*method.unused}
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.5, 2, 2.2, 3, 100])
+def test_granet_refuses_what_it_cannot_prune(epsilon):
+    model = built("granet", 4)
+    topology = ksr.topology.ErdosRenyi(epsilon)
+    plan_of = dataclasses.replace(plan("granet", 4), topology=topology)
+    [callback] = METHODS["granet"].callbacks(model, plan_of)
+    density = SIZE.connections(topology) / SIZE.weights
+    if density > 0.5:
+        with pytest.raises(
+            ValueError, match=f"Received: density={density:.3f}"
+        ):
+            METHODS["granet"].check(density)
+        with pytest.raises(ValueError, match="would need connections"):
+            fit(model, 4, callback)
+    else:
+        METHODS["granet"].check(density)
+        fit(model, 4, callback)
+        report = ksr.sparsity_report(model)
+        assert report.active == SIZE.connections(topology)
 
 
 @pytest.mark.parametrize("name", METHODS)
