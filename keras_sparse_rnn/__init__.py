@@ -17,6 +17,7 @@ from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import MagnitudePruningCallback
+from keras_sparse_rnn.callbacks import NonMonotoneAveraging
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -38,6 +39,7 @@ from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
 from keras_sparse_rnn.layers import WordDropout
 from keras_sparse_rnn.model_rewiring import rewire
+from keras_sparse_rnn.optimizers import AveragedSGD
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
@@ -51,6 +53,7 @@ from keras_sparse_rnn.weight_matrix import WeightMatrix
 from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
+    "AveragedSGD",
     "CostMeter",
     "DSRCallback",
     "DeepRCallback",
@@ -59,6 +62,7 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "ModelRewiring",
+    "NonMonotoneAveraging",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",
