@@ -18,6 +18,7 @@ Other texts, and the papers' models (`--help` lists what each flag is then):
     python examples/language_modeling.py --text_file=FILE --generate=50
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -353,6 +354,12 @@ def train(settings, size, corpus, windows, output):
     compile_model(model, settings, FLAGS.jit)
     history_path, weights, backup = paths(output, FLAGS.method)
     first_candidate = method.first_candidate(plan)
+    of_rate = learning_rate_callbacks(settings, history_path)
+    averages = [
+        each.averaged_weights
+        for each in of_rate
+        if isinstance(each, ksr.NonMonotoneAveraging)
+    ]
     x, y, sample_weight = windows
     model.fit(
         x,
@@ -371,7 +378,7 @@ def train(settings, size, corpus, windows, output):
             ksr.EpochSeed(FLAGS.seed),
             ksr.ResetStates(),
             *method.callbacks(model, plan),
-            *learning_rate_callbacks(settings, history_path),
+            *of_rate,
             EpochRecord(
                 history_path,
                 weights,
@@ -380,6 +387,7 @@ def train(settings, size, corpus, windows, output):
                 describe=lambda model: {
                     "connections": connections_by_path(model)
                 },
+                kept_weights=(*averages, contextlib.nullcontext)[0],
             ),
             *tensorboard_callbacks(output, FLAGS.method, FLAGS.log_dir),
             # The last backup stays: resuming a finished run trains nothing.
