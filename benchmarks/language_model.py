@@ -1,6 +1,6 @@
 """How many tokens a second does a language model train on?
 
-A whole training step of the language models of `examples/language_model.py`,
+A whole training step of the language models of `examples/language_network.py`,
 sparse ones on either engine, against plain Keras layers (for a recurrent
 highway network the dense layer of this package) and PyTorch's `nn.LSTM` in a
 process of its own: embedding, recurrent layers, decoder, loss, clipping, SGD.
@@ -28,8 +28,8 @@ from measuring import write_json
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
 
-from language_model import LanguageModelSize  # noqa: E402
-from language_model import build_language_model  # noqa: E402
+from language_network import LanguageModelSize  # noqa: E402
+from language_network import build_language_model  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("rounds", 9, "Rounds of a case.", lower_bound=1)
