@@ -18,6 +18,7 @@ Other texts, and the papers' models (`--help` lists what each flag is then):
     python examples/language_modeling.py --text_file=FILE --generate=50
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -36,12 +37,12 @@ from language_corpus import read_corpus
 from language_corpus import windows_of
 from language_data import DATASETS
 from language_data import load_language
-from language_model import LAYERS
-from language_model import LanguageModelSize
-from language_model import build_language_model
-from language_model import size_of
-from language_model import topology_of
-from language_model import with_states
+from language_network import LAYERS
+from language_network import LanguageModelSize
+from language_network import build_language_model
+from language_network import size_of
+from language_network import topology_of
+from language_network import with_states
 from language_pipeline import LanguageModel
 from language_settings import PRESETS
 from language_training import compile_model
@@ -217,9 +218,9 @@ def main(argv):
         fill_in_flags()
         data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         settings = chosen_settings()
-        METHODS[FLAGS.method].check(1 - settings.sparsity)
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
+        METHODS[FLAGS.method].check(1 - settings.sparsity)
         windows = windows_of(
             corpus.train, settings.batch_size, settings.time_steps
         )
@@ -353,6 +354,12 @@ def train(settings, size, corpus, windows, output):
     compile_model(model, settings, FLAGS.jit)
     history_path, weights, backup = paths(output, FLAGS.method)
     first_candidate = method.first_candidate(plan)
+    of_rate = learning_rate_callbacks(settings, history_path)
+    averages = [
+        each.averaged_weights
+        for each in of_rate
+        if isinstance(each, ksr.NonMonotoneAveraging)
+    ]
     x, y, sample_weight = windows
     model.fit(
         x,
@@ -371,7 +378,7 @@ def train(settings, size, corpus, windows, output):
             ksr.EpochSeed(FLAGS.seed),
             ksr.ResetStates(),
             *method.callbacks(model, plan),
-            *learning_rate_callbacks(settings, history_path),
+            *of_rate,
             EpochRecord(
                 history_path,
                 weights,
@@ -380,6 +387,7 @@ def train(settings, size, corpus, windows, output):
                 describe=lambda model: {
                     "connections": connections_by_path(model)
                 },
+                kept_weights=(*averages, contextlib.nullcontext)[0],
             ),
             *tensorboard_callbacks(output, FLAGS.method, FLAGS.log_dir),
             # The last backup stays: resuming a finished run trains nothing.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from language_model import Dropout
+from language_network import Dropout
 
 
 @dataclasses.dataclass(frozen=True)

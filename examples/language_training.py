@@ -4,7 +4,7 @@ import math
 
 import keras
 from language_corpus import windows_of
-from language_model import build_language_model
+from language_network import build_language_model
 from training_record import Replayed
 
 import keras_sparse_rnn as ksr

@@ -1,5 +1,6 @@
 """Callbacks that write down what each epoch gave, as it comes."""
 
+import contextlib
 import json
 import math
 import time
@@ -51,6 +52,8 @@ class EpochRecord(keras.callbacks.Callback):
             down besides the logs. Defaults to `None`.
         test: Function of the model that returns a dict of what to add to the
             logs. Defaults to `None`.
+        kept_weights: Function that returns a context manager in which the
+            model has the weights to keep. Defaults to those it has.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class EpochRecord(keras.callbacks.Callback):
         first_candidate=0,
         describe=None,
         test=None,
+        kept_weights=contextlib.nullcontext,
     ):
         super().__init__()
         self.history_path = Path(history_path)
@@ -69,6 +73,7 @@ class EpochRecord(keras.callbacks.Callback):
         self.first_candidate = first_candidate
         self.describe = describe
         self.test = test
+        self.kept_weights = kept_weights
         self._best = max(
             map(rank, candidates(read_history(history_path), first_candidate)),
             default=None,
@@ -89,7 +94,8 @@ class EpochRecord(keras.callbacks.Callback):
         # The weights first: a kill between the two only repeats the writing.
         if is_candidate and (self._best is None or rank > self._best):
             self._best = rank
-            self.model.save_weights(self.weights_path)
+            with self.kept_weights():
+                self.model.save_weights(self.weights_path)
         values = {name: float(value) for name, value in logs.items()}
         if self.describe is not None:
             values.update(self.describe(self.model))

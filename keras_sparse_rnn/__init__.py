@@ -17,6 +17,7 @@ from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import MagnitudePruningCallback
+from keras_sparse_rnn.callbacks import NonMonotoneAveraging
 from keras_sparse_rnn.callbacks import ResetStates
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
@@ -38,11 +39,14 @@ from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseReversibleEmbedding
 from keras_sparse_rnn.layers import SparseRHN
 from keras_sparse_rnn.layers import SparseRHNCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
+from keras_sparse_rnn.layers import WordDropout
 from keras_sparse_rnn.model_rewiring import rewire
+from keras_sparse_rnn.optimizers import AveragedSGD
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
@@ -58,6 +62,7 @@ from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
     "RHN",
+    "AveragedSGD",
     "CostMeter",
     "DSRCallback",
     "DeepRCallback",
@@ -66,6 +71,7 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "ModelRewiring",
+    "NonMonotoneAveraging",
     "Perplexity",
     "RHNCell",
     "ResetStates",
@@ -81,6 +87,7 @@ __all__ = [
     "SparseLSTMCell",
     "SparseRHN",
     "SparseRHNCell",
+    "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",
@@ -88,6 +95,7 @@ __all__ = [
     "TopologyHistory",
     "TrainingCost",
     "WeightMatrix",
+    "WordDropout",
     "__version__",
     "add_iss_regularizer",
     "alive_units",

@@ -22,6 +22,7 @@ SPARSE_CLASSES = {
     keras.layers.GRUCell: sparse.SparseGRUCell,
     keras.layers.LSTM: sparse.SparseLSTM,
     keras.layers.LSTMCell: sparse.SparseLSTMCell,
+    keras.layers.ReversibleEmbedding: sparse.SparseReversibleEmbedding,
     keras.layers.SimpleRNN: sparse.SparseSimpleRNN,
     keras.layers.SimpleRNNCell: sparse.SparseSimpleRNNCell,
     sparse.RHN: sparse.SparseRHN,

@@ -30,6 +30,16 @@ SETTINGS = {
             },
         },
     },
+    "averaging": {
+        "optimizer": {
+            "module": "keras_sparse_rnn.optimizers.averaged_sgd",
+            "class_name": "AveragedSGD",
+            "config": {"learning_rate": 0.5, "momentum": 0.9},
+            "registered_name": "keras_sparse_rnn>AveragedSGD",
+        },
+        "averaging": {"patience": 1},
+        "dropout": 0.1,
+    },
 }
 # The settings, the order of the callbacks, and where a run is killed: epoch,
 # batch, and whether at its begin or end.
@@ -56,6 +66,16 @@ KILLED = {
         "accumulation",
         "seed backup set kill",
         [(2, 1, "end")],
+    ),
+    "before weights are averaged": (
+        "averaging",
+        "backup averaging set seed kill",
+        [(1, 2, "end")],
+    ),
+    "while weights are averaged": (
+        "averaging",
+        "averaging set backup seed kill",
+        [(3, 1, "end")],
     ),
 }
 if library.is_available():
@@ -142,6 +162,15 @@ def test_killed_and_resumed_has_the_same_record_of_topologies(folder, name):
     for epoch, topology in whole.items():
         assert_same_masks(resumed[epoch], topology)
     assert ksr.analysis.edit_distance(whole[0], whole[3]) > 0
+
+
+def test_averaging_begins_within_training(folder):
+    whole = np.load(folder / "whole averaging.npz")
+    [since] = [
+        whole[file] for file in whole.files if file.endswith("averaging_since")
+    ]
+    # Four batches in each of four epochs.
+    assert since == 12
 
 
 @pytest.mark.parametrize(

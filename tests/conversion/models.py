@@ -54,6 +54,13 @@ def functional():
     )
 
 
+def decoding_by_the_table(**arguments):
+    tokens = keras.Input((4,), dtype="int32")
+    table = L.ReversibleEmbedding(7, 3, **arguments)
+    hidden = L.LSTM(3, return_sequences=True)(table(tokens))
+    return keras.Model(tokens, table(hidden, reverse=True))
+
+
 def nested():
     inner = keras.Sequential(
         [keras.Input((4, 3)), L.LSTM(4, return_sequences=True), L.GRU(3)],
@@ -122,6 +129,11 @@ MODELS = {
     "functional": (
         functional,
         lambda: {"one": tokens(), "two": tokens()[::-1]},
+    ),
+    "tied decoder": (decoding_by_the_table, tokens),
+    "untied decoder": (
+        lambda: decoding_by_the_table(tie_weights=False),
+        tokens,
     ),
     "nested": (nested, sequences),
     "bidirectional": (bidirectional, sequences),

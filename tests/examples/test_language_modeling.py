@@ -114,8 +114,8 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--preset=paper_lstm"),
-        ("--preset=selfish_lstm"),
+        ("--preset=paper_lstm",),
+        ("--preset=selfish_lstm",),
         ("--preset=paper_rhn", "--depth=2"),
         ("--preset=selfish_rhn", "--depth=2"),
         ("--method=dense",),

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from language_model import LanguageModelSize
-from language_model import build_language_model
-from language_model import with_states
+from language_network import LanguageModelSize
+from language_network import build_language_model
+from language_network import with_states
 from language_pipeline import LanguageModel
 from language_pipeline import build_vocabulary
 from language_pipeline import token_ids

@@ -3,12 +3,12 @@ import math
 import keras
 import numpy as np
 import pytest
-from language_model import Dropout
-from language_model import LanguageModelSize
-from language_model import build_language_model
-from language_model import size_of
-from language_model import topology_of
-from language_model import with_states
+from language_network import Dropout
+from language_network import LanguageModelSize
+from language_network import build_language_model
+from language_network import size_of
+from language_network import topology_of
+from language_network import with_states
 
 import keras_sparse_rnn as ksr
 
