@@ -55,6 +55,22 @@ def check_integer(name, value, least):
         )
 
 
+def check_number(name, value):
+    """Raises `ValueError` unless a value is a finite number."""
+    if not (is_number(value) and math.isfinite(value)):
+        raise ValueError(
+            f"`{name}` must be a finite number. Received: {name}={value!r}"
+        )
+
+
+def check_rate(name, value):
+    """Raises `ValueError` unless a value is a number in `[0, 1)`."""
+    if not (is_number(value) and 0 <= value < 1):
+        raise ValueError(
+            f"`{name}` must be a number in [0, 1). Received: {name}={value!r}"
+        )
+
+
 def check_at_least_0(name, value):
     """Raises `ValueError` unless a value is a finite number, not below 0."""
     if not (is_number(value) and value >= 0 and math.isfinite(value)):

@@ -13,7 +13,13 @@ import inspect
 
 import keras
 from keras.src.backend.common import global_state
+from keras.src.layers.rnn import dropout_rnn_cell
 from keras.src.models.functional import Functional
+
+# The base of cells that an `RNN` layer asks for dropout masks before its loop,
+# and has forget them after it. It needs `dropout`, `recurrent_dropout` and
+# `seed_generator`.
+DropoutRNNCell = dropout_rnn_cell.DropoutRNNCell
 
 
 def current_call():

@@ -78,11 +78,17 @@ def main(folder):
     assert len(model.losses) == 3
 
     inputs = rng.normal(size=(3, 5, 4)).astype("float32")
-    for name in ("LSTM", "GRU", "SimpleRNN"):
+    for plain in (
+        keras.layers.LSTM,
+        keras.layers.GRU,
+        keras.layers.SimpleRNN,
+        ksr.RHN,
+    ):
         keras.utils.set_random_seed(2)
-        sparse = getattr(ksr, f"Sparse{name}")(5, sparsity=0)(inputs)
+        sparse_class = getattr(ksr, f"Sparse{plain.__name__}")
+        sparse = sparse_class(5, sparsity=0)(inputs)
         keras.utils.set_random_seed(2)
-        dense = getattr(keras.layers, name)(5)(inputs)
+        dense = plain(5)(inputs)
         np.testing.assert_array_equal(np.asarray(sparse), np.asarray(dense))
 
     tokens = keras.Input((6,), dtype="int32")

@@ -90,6 +90,30 @@ def test_numbers_above_0_that_are_refused(value):
     assert str(error.value).endswith(f"Received: spread={value!r}")
 
 
+@pytest.mark.parametrize("value", [0, -2.5, np.float32(0.1)])
+def test_finite_numbers(value):
+    arguments.check_number("bias", value)
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF, *NO_NUMBERS])
+def test_what_is_no_finite_number_is_refused(value):
+    with pytest.raises(ValueError, match=r"^`bias` .* finite") as error:
+        arguments.check_number("bias", value)
+    assert str(error.value).endswith(f"Received: bias={value!r}")
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 0.999, np.float64(0.5)])
+def test_rates(value):
+    arguments.check_rate("dropout", value)
+
+
+@pytest.mark.parametrize("value", [1, 1.0, -0.1, NAN, INF, *NO_NUMBERS])
+def test_rates_that_are_refused(value):
+    with pytest.raises(ValueError, match=r"^`dropout` .* in \[0, 1\)") as error:
+        arguments.check_rate("dropout", value)
+    assert str(error.value).endswith(f"Received: dropout={value!r}")
+
+
 @pytest.mark.parametrize("value", [0, 0.0, 0.999, np.float64(0.5)])
 def test_sparsities(value):
     arguments.check_sparsity(value)

@@ -76,6 +76,7 @@ MODELS = {
     "LSTM": lambda: of_sequences(recurrent("SparseLSTM")),
     "GRU": lambda: of_sequences(recurrent("SparseGRU", reset_after=False)),
     "SimpleRNN": lambda: of_sequences(recurrent("SparseSimpleRNN")),
+    "RHN": lambda: of_sequences(recurrent("SparseRHN", depth=3)),
     "dropout": lambda: of_sequences(
         recurrent("SparseLSTM", dropout=0.3, recurrent_dropout=0.3)
     ),

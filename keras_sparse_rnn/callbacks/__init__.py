@@ -10,6 +10,7 @@ from keras_sparse_rnn.callbacks.magnitude_pruning_callback import (
 from keras_sparse_rnn.callbacks.non_monotone_averaging import (
     NonMonotoneAveraging,
 )
+from keras_sparse_rnn.callbacks.reset_states import ResetStates
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.callbacks.rigl_callback import RigLCallback
 from keras_sparse_rnn.callbacks.set_callback import SETCallback
@@ -23,6 +24,7 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "NonMonotoneAveraging",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",

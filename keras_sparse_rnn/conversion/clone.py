@@ -1,5 +1,6 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
+import collections
 import contextlib
 import re
 import tempfile
@@ -13,16 +14,19 @@ from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.masked_weight import is_kept_with_mask
 from keras_sparse_rnn.sparse_layers import check_built
 
+# By the plain class that each extends.
 SPARSE_CLASSES = {
-    "Dense": sparse.SparseDense,
-    "Embedding": sparse.SparseEmbedding,
-    "GRU": sparse.SparseGRU,
-    "GRUCell": sparse.SparseGRUCell,
-    "LSTM": sparse.SparseLSTM,
-    "LSTMCell": sparse.SparseLSTMCell,
-    "ReversibleEmbedding": sparse.SparseReversibleEmbedding,
-    "SimpleRNN": sparse.SparseSimpleRNN,
-    "SimpleRNNCell": sparse.SparseSimpleRNNCell,
+    keras.layers.Dense: sparse.SparseDense,
+    keras.layers.Embedding: sparse.SparseEmbedding,
+    keras.layers.GRU: sparse.SparseGRU,
+    keras.layers.GRUCell: sparse.SparseGRUCell,
+    keras.layers.LSTM: sparse.SparseLSTM,
+    keras.layers.LSTMCell: sparse.SparseLSTMCell,
+    keras.layers.ReversibleEmbedding: sparse.SparseReversibleEmbedding,
+    keras.layers.SimpleRNN: sparse.SparseSimpleRNN,
+    keras.layers.SimpleRNNCell: sparse.SparseSimpleRNNCell,
+    sparse.RHN: sparse.SparseRHN,
+    sparse.RHNCell: sparse.SparseRHNCell,
 }
 
 _BEFORE_REASON = re.compile(
@@ -159,15 +163,47 @@ def _not_compiled(model):
             each.compiled = True
 
 
+def serialised_layer(cls, config):
+    """A layer of a class, serialised.
+
+    Args:
+        cls: Class of Keras or of this package.
+        config: Dict, the layer's configuration.
+
+    Returns:
+        Dict, as `keras.saving.serialize_keras_object` makes it.
+    """
+    is_keras = cls.__module__.partition(".")[0] == "keras"
+    return {
+        "module": "keras.layers" if is_keras else cls.__module__,
+        "class_name": cls.__name__,
+        "config": config,
+        "registered_name": (
+            None if is_keras else keras.saving.get_registered_name(cls)
+        ),
+    }
+
+
 def pairs(source, target):
-    """Pairs of each layer, however deep, and its counterpart in a clone."""
-    return list(
-        zip(
-            keras_internals.flatten_layers(source),
-            keras_internals.flatten_layers(target),
-            strict=True,
+    """Pairs of each layer, however deep, and its counterpart in a clone.
+
+    Raises:
+        ValueError: If a layer has several counterparts.
+    """
+    ours = keras_internals.flatten_layers(source)
+    theirs = keras_internals.flatten_layers(target)
+    if len(ours) != len(theirs):
+        more = collections.Counter(each.name for each in theirs)
+        more.subtract(each.name for each in ours)
+        # Inputs without a name have another one in the clone.
+        name = next(each.name for each in ours if more[each.name] > 0)
+        raise ValueError(
+            f"'{name}' is called by the model itself, and inside of another "
+            "layer too, as by `Bidirectional` or `TimeDistributed`. In a clone "
+            "these would be two layers, with weights of their own: call it in "
+            f"one of these ways only. Received: model={source.name!r}"
         )
-    )
+    return list(zip(ours, theirs, strict=True))
 
 
 def copy_state(source, target, values=None):

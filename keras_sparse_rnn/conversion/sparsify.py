@@ -16,8 +16,8 @@ from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with_each
 from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
-from keras_sparse_rnn.conversion.clone import dense_variables
 from keras_sparse_rnn.conversion.clone import pairs
+from keras_sparse_rnn.conversion.clone import serialised_layer
 from keras_sparse_rnn.layers.signatures import check_added
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import check_built
@@ -25,7 +25,7 @@ from keras_sparse_rnn.sparse_layers import sparse_layer_names
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.topology.allocation import METHODS
 
-_BY_DEFAULT = {name for name in SPARSE_CLASSES if name != "Dense"}
+_BY_DEFAULT = SPARSE_CLASSES.keys() - {keras.layers.Dense}
 _ANEW = (
     "To convert anew what is sparse already, call "
     "`keras_sparse_rnn.strip_sparsity(model)` first."
@@ -126,7 +126,11 @@ def sparsify(
     sparse = clone_with_each(
         model,
         {
-            layer: functools.partial(_sparse_namesake, arguments=arguments)
+            layer: functools.partial(
+                _sparse_namesake,
+                sparse_class=SPARSE_CLASSES[type(layer)],
+                arguments=arguments,
+            )
             for layer, arguments in chosen
         },
     )
@@ -142,14 +146,9 @@ def sparsify(
     return sparse
 
 
-def _sparse_namesake(serialised, arguments):
-    sparse_class = SPARSE_CLASSES[serialised["class_name"]]
-    return {
-        "module": sparse_class.__module__,
-        "class_name": sparse_class.__name__,
-        "config": {**serialised["config"], **arguments},
-        "registered_name": f"keras_sparse_rnn>{sparse_class.__name__}",
-    }
+def _sparse_namesake(serialised, sparse_class, arguments):
+    config = {**serialised["config"], **arguments}
+    return serialised_layer(sparse_class, config)
 
 
 def _convertible(model):
@@ -157,23 +156,20 @@ def _convertible(model):
 
     The cell inside an `LSTM` is converted with it.
     """
-    inside = keras_internals.flatten_layers(model)
+    inside = [
+        layer
+        for layer in keras_internals.flatten_layers(model)
+        if type(layer) in SPARSE_CLASSES
+    ]
     cells_of_layers = {
         id(layer.cell)
         for layer in inside
-        if type(layer).__name__ in ("GRU", "LSTM", "SimpleRNN")
+        if hasattr(SPARSE_CLASSES[type(layer)], "cell_class")
     }
     found = {}
     for layer in inside:
-        kind = type(layer).__name__
-        if (
-            SPARSE_CLASSES.get(kind) in type(layer).__mro__
-            or type(layer).__module__.partition(".")[0] != "keras"
-            or kind not in SPARSE_CLASSES
-            or id(layer) in cells_of_layers
-        ):
-            continue
-        found.setdefault(layer.name, []).append(layer)
+        if id(layer) not in cells_of_layers:
+            found.setdefault(layer.name, []).append(layer)
     return found
 
 
@@ -192,7 +188,7 @@ def _from_settings(model, settings):
     for name, arguments in settings.items():
         _check_name(name, convertible, "settings", model)
         for layer in convertible[name]:
-            sparse_class = SPARSE_CLASSES[type(layer).__name__]
+            sparse_class = SPARSE_CLASSES[type(layer)]
             check_added(sparse_class, named(sparse_class, name), arguments)
             _check_has_no_adapters(layer)
             chosen.append((layer, dict(arguments)))
@@ -209,7 +205,7 @@ def _from_budget(
             layer
             for same_name in convertible.values()
             for layer in same_name
-            if type(layer).__name__ in _BY_DEFAULT
+            if type(layer) in _BY_DEFAULT
         ]
     else:
         if isinstance(layers, str) or not isinstance(layers, Iterable):
@@ -275,18 +271,17 @@ def _seed_of(topology_seed, index):
 
 def _matrices(layer, granularity):
     """Name, shape and groups of each matrix that becomes sparse."""
-    sparse_class = SPARSE_CLASSES[type(layer).__name__]
+    sparse_class = SPARSE_CLASSES[type(layer)]
     cell = layer
     if hasattr(sparse_class, "cell_class"):
         sparse_class, cell = sparse_class.cell_class, layer.cell
-    for name, variable in zip(
-        sparse_class.sparse_names, dense_variables(cell), strict=False
-    ):
-        shape = tuple(variable.shape)
+    names, gates = sparse_class.names_and_gates(cell)
+    for name in names:
+        shape = tuple(keras_internals.weight_variable(cell, name).shape)
         yield (
             name,
             shape,
-            topologies.matrix_groups(shape[1], sparse_class.gates, granularity),
+            topologies.matrix_groups(shape[1], gates, granularity),
         )
 
 

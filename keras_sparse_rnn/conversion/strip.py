@@ -1,19 +1,30 @@
 """From sparse layers to plain Keras layers."""
 
+import keras
+
 from keras_sparse_rnn.conversion.clone import SPARSE_CLASSES
 from keras_sparse_rnn.conversion.clone import clone_with
 from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
+from keras_sparse_rnn.conversion.clone import serialised_layer
 from keras_sparse_rnn.layers.engine_arguments import ENGINE_ARGUMENT_NAMES
 from keras_sparse_rnn.layers.topology_arguments import ARGUMENT_NAMES
 from keras_sparse_rnn.sparse_layers import sparse_layers
+
+_PLAIN_CLASSES = {
+    keras.saving.get_registered_name(sparse_class): plain_class
+    for plain_class, sparse_class in SPARSE_CLASSES.items()
+}
 
 
 def strip_sparsity(model):
     """Returns the model in plain Keras layers, zeros baked into the weights.
 
     The result needs nothing of this package to be saved, exported, quantized
-    or loaded, and computes what the sparse model computes. It is not compiled.
+    or loaded, and computes what the sparse model computes. The one exception
+    is a `SparseRHN`, or its cell: it becomes an `RHN`, which Keras does not
+    have, so that a `.keras` file of it is loaded where this package has been
+    imported; what is exported needs no package. The result is not compiled.
     The model that is passed stays as it is.
 
     Args:
@@ -48,18 +59,12 @@ def strip_sparsity(model):
 
 
 def _plain_namesake(serialised):
-    name = serialised["registered_name"] or ""
-    package, _, class_name = name.rpartition(">")
-    plain = class_name.removeprefix("Sparse")
-    if package != "keras_sparse_rnn" or plain not in SPARSE_CLASSES:
+    plain_class = _PLAIN_CLASSES.get(serialised["registered_name"])
+    if plain_class is None:
         return None
-    return {
-        "module": "keras.layers",
-        "class_name": plain,
-        "config": {
-            name: value
-            for name, value in serialised["config"].items()
-            if name not in (*ARGUMENT_NAMES, *ENGINE_ARGUMENT_NAMES)
-        },
-        "registered_name": None,
+    config = {
+        name: value
+        for name, value in serialised["config"].items()
+        if name not in (*ARGUMENT_NAMES, *ENGINE_ARGUMENT_NAMES)
     }
+    return serialised_layer(plain_class, config)

@@ -81,8 +81,7 @@ def settings_against_native(layer):
         String, or `None` if it can.
     """
     cell = holder(layer)
-    # Of the class itself: what extends it may compute something else.
-    if cell is not layer and not vars(type(cell)).get("has_kernels"):
+    if cell is not layer and not _has_kernels_itself(cell):
         return f"there are no kernels for {type(cell).__name__}"
     if kernel_kind(layer) is None:
         return _activations_without_kernels(cell)
@@ -94,6 +93,17 @@ def settings_against_native(layer):
     if getattr(layer, "use_cudnn", "auto") is True:
         return "`use_cudnn=True` asks for cuDNN"
     return None
+
+
+def _has_kernels_itself(cell):
+    """Of the class itself: what extends it may compute something else."""
+    return bool(vars(type(cell)).get("has_kernels"))
+
+
+def _is_of_masked_kind(layer):
+    """Whether there are no kernels for any cell of the kind of a layer's."""
+    cell = holder(layer)
+    return cell is not layer and not cell.has_kernels
 
 
 def _activations_without_kernels(cell):
@@ -163,7 +173,7 @@ def multiplies_inputs_first(layer, training):
         and not cell.recurrent_dropout
         and cell.dropout < 1
         and getattr(cell, "implementation", 2) == 2
-        and vars(type(cell)).get("has_kernels")
+        and _has_kernels_itself(cell)
         and not all(
             getattr(cell, f"{name}_was_drawn_full")
             for name in cell.sparse_names
@@ -243,6 +253,7 @@ def choose(layer, owner):
     if (
         keras.backend.backend() != "tensorflow"
         or _has_gpu()
+        or _is_of_masked_kind(layer)
         or not _pays(layer)
     ):
         return "masked"

@@ -1,9 +1,9 @@
 """The masked engine: Keras's own loop, or cuDNN, on masked matrices.
 
 Keras reads `cell.kernel` and `cell.recurrent_kernel` in its loop and hands
-them to cuDNN. Both become properties that give the masked matrix, computed
-once per call and not once per time step. The one exception, for the sake of
-equal bits at density 1, is `HeldWeight._adds_up_apart`.
+them to cuDNN. As attributes they give the masked matrix, computed once per call
+and not once per time step. The one exception, for the sake of equal bits at
+density 1, is `MaskedCell._adds_up_apart`.
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from keras_sparse_rnn.tracing import is_tracing
 class MaskedWeight:
     """Attribute of a layer: stores the variable, gives the masked weight.
 
-    Keras's `build` assigns the variable to the attribute (cells) or to the
-    attribute with an underscore in front (`Dense`, `Embedding`). Reading it
-    before that raises `AttributeError`, as Keras expects.
+    Keras's `build` assigns the variable to the attribute with an underscore in
+    front. Reading this one before that raises `AttributeError`, as Keras
+    expects.
     """
 
     def __set_name__(self, owner, name):
@@ -38,42 +38,6 @@ class MaskedWeight:
 
     def __set__(self, layer, variable):
         setattr(layer, f"_{self.name}", variable)
-
-
-class HeldWeight(MaskedWeight):
-    """A masked weight of a cell, which may be held for the length of a call.
-
-    It is masked as it is stored and cast where it is read, as Keras casts a
-    variable in each time step: so gradients add up over time in the precision
-    of the variable, and the layer around the cell may be of another one.
-    """
-
-    def __get__(self, cell, owner=None):
-        if cell is None:
-            return self
-        held = getattr(cell, "_held_weights", None)
-        if held is None or not held.depth:
-            return super().__get__(cell, owner)
-        weight = held.weights.get(self.name)
-        if weight is None or self._adds_up_apart(cell, weight):
-            weight = super().__get__(cell, owner)
-        return ops.cast(weight, cell.compute_dtype) if cell.autocast else weight
-
-    def _adds_up_apart(self, cell, weight):
-        """Whether a regularizer's gradient must meet each time step's.
-
-        Keras reads its variable in each step of an unrolled loop, and adds the
-        gradients of all steps and of the regularizer in one sum. A held weight
-        would make it two sums, which differ in the last bit. That matters, and
-        is worth a selection in each step, only for a layer that started at
-        density 1: no other has a Keras layer to be equal to.
-        """
-        return (
-            getattr(cell, f"{self.name}_was_drawn_full")
-            and getattr(cell, f"_{self.name}").regularizer is not None
-            and is_tracing()
-            and is_of_this_graph(weight)
-        )
 
 
 class HeldWeights:
@@ -111,19 +75,32 @@ class MaskedCell:
     An `RNN` layer asks its cell for dropout masks before its loop and resets
     them after it, whether there is dropout or not. Hooking these two methods
     serves `RNN(cell)` and stacked cells without touching either.
-    """
 
-    kernel = HeldWeight()
-    recurrent_kernel = HeldWeight()
+    An attribute of the name of a weight that has a mask stores the variable,
+    with an underscore in front, and gives the masked weight. There are as many
+    as the instance has such weights, so that they are no descriptors.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._held_weights = HeldWeights()
 
     def add_weight(self, *args, name=None, **kwargs):
-        if isinstance(getattr(type(self), name or "", None), HeldWeight):
+        if name in self.sparse_names:
             kwargs["autocast"] = False
         return super().add_weight(*args, name=name, **kwargs)
+
+    def __setattr__(self, name, value):
+        is_masked = f"{name}_mask" in vars(self)
+        super().__setattr__(f"_{name}" if is_masked else name, value)
+
+    def __getattr__(self, name):
+        # Of what is found nowhere else.
+        if f"{name}_mask" in vars(self) and f"_{name}" in vars(self):
+            return self._masked_weight(name)
+        raise AttributeError(
+            f"'{type(self).__name__}' object has no attribute '{name}'"
+        )
 
     @contextlib.contextmanager
     def masked_once(self):
@@ -213,9 +190,41 @@ class MaskedCell:
             self._held_weights.release()
         super().reset_dropout_mask()
 
+    def _masked_weight(self, name):
+        """A masked weight, which may be held for the length of a call.
+
+        It is masked as it is stored and cast where it is read, as Keras casts
+        a variable in each time step: so gradients add up over time in the
+        precision of the variable, and the layer around the cell may be of
+        another one.
+        """
+        held = self._held_weights
+        if not held.depth:
+            return effective_weight(self, name)
+        weight = held.weights.get(name)
+        if weight is None or self._adds_up_apart(name, weight):
+            weight = effective_weight(self, name)
+        return ops.cast(weight, self.compute_dtype) if self.autocast else weight
+
+    def _adds_up_apart(self, name, weight):
+        """Whether a regularizer's gradient must meet each time step's.
+
+        Keras reads its variable in each step of an unrolled loop, and adds the
+        gradients of all steps and of the regularizer in one sum. A held weight
+        would make it two sums, which differ in the last bit. That matters, and
+        is worth a selection in each step, only for a layer that started at
+        density 1: no other has a Keras layer to be equal to.
+        """
+        return (
+            getattr(self, f"{name}_was_drawn_full")
+            and getattr(self, f"_{name}").regularizer is not None
+            and is_tracing()
+            and is_of_this_graph(weight)
+        )
+
     def _hold(self):
         weights = {}
-        for name in ("kernel", "recurrent_kernel"):
+        for name in self.sparse_names:
             variable = getattr(self, f"_{name}")
             mask = getattr(self, f"{name}_mask")
             # The variable itself is then read in each time step, as Keras

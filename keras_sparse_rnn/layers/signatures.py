@@ -21,7 +21,7 @@ def check_names(cls, namesake, owner, arguments):
 
     Args:
         cls: Class of a sparse layer.
-        namesake: Keras class that it extends.
+        namesake: Plain class that it extends.
         owner: String that names the layer in errors.
         arguments: Dict of the arguments.
 
@@ -39,7 +39,7 @@ def check_names(cls, namesake, owner, arguments):
     if unknown:
         raise ValueError(
             f"{owner} expects the arguments of "
-            f"`keras.layers.{namesake.__name__}` and "
+            f"`{_public_name(namesake)}` and "
             f"{', '.join(f'`{name}`' for name in _added(cls))}, and no "
             "others. Received: "
             + ", ".join(f"{name}={arguments[name]!r}" for name in unknown)
@@ -71,6 +71,12 @@ def check_added(cls, owner, arguments):
         argument_class(
             **{name: arguments[name] for name in names if name in arguments}
         ).validated(owner)
+
+
+def _public_name(namesake):
+    package = namesake.__module__.partition(".")[0]
+    layers = "keras.layers" if package == "keras" else package
+    return f"{layers}.{namesake.__name__}"
 
 
 def _argument_classes(cls):

@@ -7,10 +7,15 @@ from keras_sparse_rnn.layers.topology_arguments import random_state_kept
 
 
 class SparseCell(SparseLayer, MaskedCell):
-    """Mix-in for a Keras cell with a kernel and a recurrent kernel."""
+    """Mix-in for a cell with a kernel and a recurrent kernel.
+
+    Cells of a class that the native engine has kernels for say so in
+    `has_kernels`.
+    """
 
     sparse_names = ("kernel", "recurrent_kernel")
     recurrent_names = ("recurrent_kernel",)
+    has_kernels = False
 
     @classmethod
     def like(cls, cell, **kwargs):

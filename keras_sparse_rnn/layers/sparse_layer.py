@@ -87,8 +87,8 @@ class SparseLayer(TakesDenseWeights):
     """Mix-in for a Keras layer that owns sparse weights.
 
     It goes before the Keras class in the list of bases. Subclasses state in
-    `sparse_names` which of their weights are sparse, and in `gates` how those
-    are packed.
+    `sparse_names` which of their weights are sparse, in `recurrent_names` which
+    of those are recurrent, and in `gates` how all of them are packed.
     """
 
     sparse_names = ("kernel",)
@@ -97,36 +97,27 @@ class SparseLayer(TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
-        # Before Keras's constructor, which builds an `Embedding` that is given
-        # its `weights`.
+        # Before Keras's constructor, which may build the layer.
         self._topology_place = kwargs.pop("topology_place", "")
         self._topology_owner = kwargs.pop("topology_owner", None)
-        validated = self.checked_arguments(
-            self._owner(kwargs.get("name")), arguments, self.sparse_names
+        validated = TopologyArguments(**arguments).validated(
+            self._owner(kwargs.get("name"))
         )
         with validated.seeded() as self._topology_arguments:
             super().__init__(*args, **kwargs)
+        self._check_topology_fits()
 
     @classmethod
-    def checked_arguments(cls, owner, arguments, names=None):
-        """Topology arguments of a layer of this class.
+    def names_and_gates(cls, plain):
+        """What is sparse in a layer of this class that is made like another.
 
         Args:
-            owner: String that names the layer in errors.
-            arguments: Dict of the arguments.
-            names: Tuple of strings, the names of the sparse weights. Defaults
-                to `None`: those of every layer of this class.
+            plain: Layer, or cell, of the Keras class that this one extends.
 
         Returns:
-            `TopologyArguments`.
-
-        Raises:
-            ValueError: If an argument is out of range, or does not go with
-                the layer's weights.
+            Tuple of `sparse_names` and `gates`.
         """
-        validated = TopologyArguments(**arguments).validated(owner)
-        names = cls.sparse_names if names is None else names
-        return validated.for_weights(owner, names, cls.gates)
+        return cls.sparse_names, cls.gates
 
     def add_weight(self, *args, name=None, **kwargs):
         if name not in self.sparse_names:
@@ -159,6 +150,8 @@ class SparseLayer(TakesDenseWeights):
     def build(self, input_shape=None):
         if self.built:
             return
+        # Keras's constructor builds an `Embedding` that is given `weights`.
+        self._check_topology_fits()
         super().build(input_shape)
         for kind in self._topology_arguments.rewiring_state:
             add_rewiring_state(self, kind)
@@ -242,6 +235,11 @@ class SparseLayer(TakesDenseWeights):
             variables,
             values,
             self._own_sparse_weights(),
+        )
+
+    def _check_topology_fits(self):
+        self._topology_arguments.check_fits(
+            self._owner(self.name), self.sparse_names, self.gates
         )
 
     def _own_sparse_weights(self):

@@ -14,7 +14,7 @@ from keras_sparse_rnn.layers.topology_arguments import pop_arguments
 
 
 class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
-    """Mix-in for `LSTM`, `GRU` and `SimpleRNN`: the cell is a sparse one.
+    """Mix-in for `LSTM` and its likes: the cell is a sparse one.
 
     It goes before the Keras class in the list of bases. Subclasses name the
     cell's class in `cell_class`.
@@ -25,8 +25,8 @@ class SparseRecurrentLayer(EngineLayer, TakesDenseWeights):
 
     def __init__(self, *args, **kwargs):
         arguments = pop_arguments(kwargs)
-        checked = self.cell_class.checked_arguments(
-            named(type(self), kwargs.get("name")), arguments
+        checked = TopologyArguments(**arguments).validated(
+            named(type(self), kwargs.get("name"))
         )
         with checked.seeded() as seeded:
             super().__init__(*args, **kwargs)

@@ -102,3 +102,8 @@ class SparseReversibleEmbedding(
     """
 
     reverse_embeddings = MaskedWeight()
+
+    @classmethod
+    def names_and_gates(cls, plain):
+        names = cls.sparse_names[:1] if plain.tie_weights else cls.sparse_names
+        return names, cls.gates

@@ -96,16 +96,13 @@ class TopologyArguments:
             rewiring_state=tuple(self.rewiring_state),
         )
 
-    def for_weights(self, owner, names, gates):
-        """The same arguments, the topologies checked against weights.
+    def check_fits(self, owner, names, gates):
+        """Checks the topologies against weights.
 
         Args:
             owner: String that names the layer in errors.
             names: Tuple of strings, the names of the sparse weights.
             gates: Tuple of strings, the gates of each.
-
-        Returns:
-            `TopologyArguments`.
 
         Raises:
             ValueError: If `topology` is a dict of other weights, or a list of
@@ -131,7 +128,6 @@ class TopologyArguments:
                     f"{owner} has {groups} in a weight, and expects a list to "
                     f"hold as many topologies. Received: topology={topology}"
                 )
-        return self
 
     @contextlib.contextmanager
     def seeded(self):

@@ -24,8 +24,8 @@ def removable_units(model):
     removable = [units for units in found if units.seen_by is None]
     if not removable:
         raise ValueError(
-            "Expected a model with a recurrent layer (LSTM, GRU or SimpleRNN) "
-            "whose units are read by recurrent and `Dense` layers alone. "
+            "Expected a model with a recurrent layer (LSTM, GRU, SimpleRNN or "
+            "RHN) whose units are read by recurrent and `Dense` layers alone. "
             f"{_reasons(found)}Received: model={model.name!r}"
         )
     return removable

@@ -24,8 +24,9 @@ def shrink(model):
     keep their weights and what they have adapted. If there is no dead unit,
     the result is that of `strip_sparsity`.
 
-    The result needs nothing of this package. It is not compiled, and has no
-    ISS regularizer. The model that is passed stays as it is.
+    The result needs nothing of this package, but for an `RHN` in it. It is not
+    compiled, and has no ISS regularizer. The model that is passed stays as it
+    is.
 
     Args:
         model: Built Sequential or Functional model, of any nesting.

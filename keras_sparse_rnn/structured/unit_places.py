@@ -78,17 +78,35 @@ class UnitPlaces:
         return np.flatnonzero(np.tile(chosen, self.gates))
 
 
-_LSTM = UnitPlaces(gates=4)
-_GRU = UnitPlaces(gates=3)
-_SIMPLE_RNN = UnitPlaces(gates=1, activations=("activation",))
+def _lstm(cell):
+    return UnitPlaces(gates=4)
+
+
+def _gru(cell):
+    return UnitPlaces(gates=3)
+
+
+def _simple_rnn(cell):
+    return UnitPlaces(gates=1, activations=("activation",))
+
+
+def _rhn(cell):
+    return UnitPlaces(
+        gates=len(cell.gates),
+        recurrent_kernels=cell.recurrent_kernel_names,
+        biases=cell.bias_names,
+    )
+
 
 _PLACES = {
-    keras.layers.GRUCell: _GRU,
-    keras.layers.LSTMCell: _LSTM,
-    keras.layers.SimpleRNNCell: _SIMPLE_RNN,
-    sparse.SparseGRUCell: _GRU,
-    sparse.SparseLSTMCell: _LSTM,
-    sparse.SparseSimpleRNNCell: _SIMPLE_RNN,
+    keras.layers.GRUCell: _gru,
+    keras.layers.LSTMCell: _lstm,
+    keras.layers.SimpleRNNCell: _simple_rnn,
+    sparse.RHNCell: _rhn,
+    sparse.SparseGRUCell: _gru,
+    sparse.SparseLSTMCell: _lstm,
+    sparse.SparseRHNCell: _rhn,
+    sparse.SparseSimpleRNNCell: _simple_rnn,
 }
 
 
@@ -97,8 +115,10 @@ _LAYERS = (
     keras.layers.LSTM,
     keras.layers.RNN,
     keras.layers.SimpleRNN,
+    sparse.RHN,
     sparse.SparseGRU,
     sparse.SparseLSTM,
+    sparse.SparseRHN,
     sparse.SparseSimpleRNN,
 )
 
@@ -109,9 +129,8 @@ def places_in(layer):
     `None` if it is no recurrent layer, or not one of a class that is known: a
     subclass may do anything with its units.
     """
-    if type(layer) not in _LAYERS:
-        return None
-    return _PLACES.get(type(layer.cell))
+    places = _PLACES.get(type(layer.cell)) if type(layer) in _LAYERS else None
+    return places and places(layer.cell)
 
 
 def is_elementwise(activation):

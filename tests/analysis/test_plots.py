@@ -28,6 +28,7 @@ def labels(figure, columns):
         (ksr.SparseLSTM, "ifco"),
         (ksr.SparseGRU, "zrh"),
         (ksr.SparseSimpleRNN, None),
+        (ksr.SparseRHN, "ht"),
     ],
 )
 def test_a_row_per_matrix_and_an_image_per_gate(kind, gates):
@@ -63,8 +64,7 @@ def test_a_row_per_matrix_and_an_image_per_gate(kind, gates):
         assert row[-2].get_ylabel() == "number of inputs"
     cell = layer.cell.name
     assert labels(figure, columns) == [
-        f"mine/{cell}/kernel",
-        f"mine/{cell}/recurrent_kernel",
+        f"mine/{cell}/{weight.name}" for weight in layer.sparse_weights
     ]
 
 

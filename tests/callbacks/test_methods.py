@@ -79,6 +79,7 @@ def make_model(optimizer, clipping="sparse", **compile_args):
             ksr.SparseEmbedding(WORDS, 6, **options),
             keras.layers.Bidirectional(ksr.SparseGRU(4, **recurrent)),
             ksr.SparseSimpleRNN(6, **recurrent, granularity="kernel"),
+            ksr.SparseRHN(5, depth=2, **recurrent),
             ksr.SparseLSTM(6, **{**recurrent, "return_sequences": False}),
             ksr.SparseDense(2, engine="masked", **options),
         ]

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+import keras_sparse_rnn as ksr
+
 L = keras.layers
 
 
@@ -24,6 +26,15 @@ def sequential():
             L.Dense(2),
         ]
     )
+
+
+def called_inside_and_outside(layer, wrapper):
+    """A model that calls a wrapper and what is inside of it."""
+    inputs = keras.Input((4, 3))
+    outer = wrapper(layer)
+    inner = getattr(outer, "forward_layer", layer)
+    outputs = L.Concatenate()([outer(inputs), inner(inputs)])
+    return keras.Model(inputs, outputs, name="twice"), inner.name
 
 
 def without_input():
@@ -102,6 +113,16 @@ def mixed():
     )
 
 
+def highways():
+    return keras.Sequential(
+        [
+            keras.Input((4, 3)),
+            L.Bidirectional(ksr.RHN(4, depth=3, return_sequences=True)),
+            L.RNN(ksr.RHNCell(3, depth=2, coupled=False, name="cell")),
+        ]
+    )
+
+
 MODELS = {
     "sequential": (sequential, tokens),
     "without input": (without_input, sequences),
@@ -117,6 +138,7 @@ MODELS = {
     "nested": (nested, sequences),
     "bidirectional": (bidirectional, sequences),
     "cells": (cells, sequences),
+    "highways": (highways, sequences),
     "time distributed": (
         time_distributed,
         lambda: np.stack([sequences(), -sequences()], axis=1),

@@ -22,7 +22,8 @@ def test_a_stripped_model_computes_what_the_sparse_one_computes(make, inputs):
     sparse = ksr.sparsify(make(), sparsity=0.5)
     plain = ksr.strip_sparsity(sparse)
     for layer in keras_internals.flatten_layers(plain):
-        assert not type(layer).__module__.startswith("keras_sparse_rnn")
+        is_keras = type(layer).__module__.startswith("keras.")
+        assert is_keras or type(layer) in (ksr.RHN, ksr.RHNCell)
     models.assert_same_outputs(sparse, plain, inputs())
     # Twice, and with the seeds of dropout and the states where they were.
     models.assert_same_outputs(sparse, plain, inputs(), training=True)
@@ -47,6 +48,22 @@ def test_after_training_and_rewiring_with_stray_values():
         w.total - w.active for w in ksr.sparse_weights(sparse.layers[1])
     )
     assert zeros == expected
+
+
+@pytest.mark.parametrize(
+    ("layer", "wrapper"),
+    [
+        (ksr.SparseLSTM(4, sparsity=0.5), L.Bidirectional),
+        (ksr.SparseDense(4, sparsity=0.5), L.TimeDistributed),
+    ],
+)
+def test_a_layer_that_is_called_inside_and_outside_of_a_wrapper_is_refused(
+    layer, wrapper
+):
+    model, name = models.called_inside_and_outside(layer, wrapper)
+    match = rf"^'{name}' is called by .* Received: model='twice'$"
+    with pytest.raises(ValueError, match=match):
+        ksr.strip_sparsity(model)
 
 
 def test_a_layer_without_a_model():

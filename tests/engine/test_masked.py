@@ -37,11 +37,7 @@ def signature():
 
 def around(kind, cells, sparsity=0.5, **kwargs):
     """Layers that run the cell of a kind in each way Keras knows."""
-    layer_class = {
-        "LSTM": (keras.layers.LSTM, ksr.SparseLSTM),
-        "GRU": (keras.layers.GRU, ksr.SparseGRU),
-        "SimpleRNN": (keras.layers.SimpleRNN, ksr.SparseSimpleRNN),
-    }[kind]
+    layer_class = namesakes.LAYERS[kind]
     for index, extra in enumerate(({}, {"sparsity": sparsity})):
         if cells == "layer":
             layer = layer_class[index](namesakes.UNITS, **kwargs, **extra)

@@ -1,4 +1,4 @@
-"""A sparse layer of density 1 beside its Keras namesake."""
+"""A sparse layer of density 1 beside its plain namesake."""
 
 import keras
 import numpy as np
@@ -6,15 +6,17 @@ import tensorflow as tf
 
 import keras_sparse_rnn as ksr
 
-LAYERS = {
+NATIVE_LAYERS = {
     "LSTM": (keras.layers.LSTM, ksr.SparseLSTM),
     "GRU": (keras.layers.GRU, ksr.SparseGRU),
     "SimpleRNN": (keras.layers.SimpleRNN, ksr.SparseSimpleRNN),
 }
+LAYERS = {**NATIVE_LAYERS, "RHN": (ksr.RHN, ksr.SparseRHN)}
 CELLS = {
     "LSTM": (keras.layers.LSTMCell, ksr.SparseLSTMCell),
     "GRU": (keras.layers.GRUCell, ksr.SparseGRUCell),
     "SimpleRNN": (keras.layers.SimpleRNNCell, ksr.SparseSimpleRNNCell),
+    "RHN": (ksr.RHNCell, ksr.SparseRHNCell),
 }
 SPARSE = {
     **{kind: pair[1] for kind, pair in LAYERS.items()},
@@ -22,7 +24,7 @@ SPARSE = {
     "Embedding": ksr.SparseEmbedding,
     "ReversibleEmbedding": ksr.SparseReversibleEmbedding,
 }
-STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
+STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "RHN": 1}
 BATCH, STEPS, FEATURES, UNITS = 2, 4, 3, 3
 
 

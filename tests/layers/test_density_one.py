@@ -1,4 +1,4 @@
-"""At density 1 a recurrent layer is its Keras namesake, bit for bit."""
+"""At density 1 a recurrent layer is its plain namesake, bit for bit."""
 
 import functools
 import inspect
@@ -52,14 +52,22 @@ OF_ONE_KIND = [
     ("GRU", {"reset_after": False}),
     ("GRU", {"reset_after": False, "implementation": 1}),
     ("GRU", {"use_cudnn": False}),
+    ("RHN", {"depth": 3}),
+    ("RHN", {"depth": 2, "coupled": False}),
+    ("RHN", {"depth": 2, "dropout": 0.3, "recurrent_dropout": 0.3}),
+    ("RHN", {"transform_bias": None, "bias_initializer": "random_uniform"}),
 ]
 # The layers share the code that takes these: one takes all, the others some.
 EACH = [
     *[("LSTM", arguments) for arguments in ONE_BY_ONE],
     *[("GRU", arguments) for arguments in ONE_BY_ONE[::3]],
     *[
-        ("SimpleRNN", arguments)
-        for arguments in ONE_BY_ONE[1::3]
+        (kind, arguments)
+        for kind, some in (
+            ("SimpleRNN", ONE_BY_ONE[1::3]),
+            ("RHN", ONE_BY_ONE[2::3]),
+        )
+        for arguments in some
         if "implementation" not in arguments
     ],
     *OF_ONE_KIND,
@@ -72,6 +80,9 @@ VALUES = {
     "use_bias": [True, False],
     "unit_forget_bias": [True, False],
     "reset_after": [True, False],
+    "depth": [1, 3],
+    "coupled": [True, False],
+    "transform_bias": [-2.0, 0.5, None],
     "kernel_initializer": ["glorot_uniform", "he_normal"],
     "recurrent_initializer": ["orthogonal", "random_normal"],
     "bias_initializer": ["zeros", "ones"],
@@ -322,9 +333,9 @@ def test_every_parameter_of_the_namesake_is_one_of_ours(namesake, sparse):
         "clipping",
         "rewiring_state",
     }
-    if (namesake, sparse) in namesakes.LAYERS.values():
+    if (namesake, sparse) in namesakes.NATIVE_LAYERS.values():
         added |= {"engine", "recompute_gates"}
-    if sparse is ksr.SparseDense:
+    if sparse in (ksr.SparseDense, ksr.SparseRHN):
         added |= {"engine"}
     assert set(ours) - set(theirs) == added
     assert issubclass(sparse, namesake)

@@ -14,8 +14,10 @@ from keras_sparse_rnn.engine import choice
 from tests.layers import engines
 from tests.layers import namesakes
 
-kinds = pytest.mark.parametrize("kind", namesakes.LAYERS)
-with_dense = pytest.mark.parametrize("kind", [*namesakes.LAYERS, "Dense"])
+kinds = pytest.mark.parametrize("kind", namesakes.NATIVE_LAYERS)
+with_dense = pytest.mark.parametrize(
+    "kind", [*namesakes.NATIVE_LAYERS, "Dense"]
+)
 UNITS = choice.FEWEST_UNITS
 
 

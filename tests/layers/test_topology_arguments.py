@@ -72,7 +72,7 @@ def test_the_connections_of_the_papers_model_to_the_unit(epsilon, active):
 
 
 @pytest.mark.parametrize(
-    ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1)]
+    ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1), ("RHN", 2)]
 )
 @pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
 def test_counts_are_exact_in_each_granularity(kind, gates, granularity):
@@ -92,7 +92,7 @@ def test_counts_are_exact_in_each_granularity(kind, gates, granularity):
 
 @pytest.mark.parametrize("granularity", ["gate", "kernel", "unit"])
 @pytest.mark.parametrize(
-    ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1)]
+    ("kind", "gates"), [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1), ("RHN", 2)]
 )
 def test_the_diagonal_is_kept_and_the_count_too(kind, gates, granularity):
     layer = namesakes.LAYERS[kind][1](
@@ -315,6 +315,7 @@ ALL_CLASSES = [
     ksr.SparseLSTMCell,
     ksr.SparseGRUCell,
     ksr.SparseSimpleRNNCell,
+    ksr.SparseRHNCell,
 ]
 BAD_AT_BUILD = {
     "wrong shape": {"topology": transposed},

@@ -39,6 +39,26 @@ def simple_rnn():
     return stack(L.SimpleRNN(6, name="a"), L.Dense(2))
 
 
+def rhn():
+    return stack(ksr.RHN(6, depth=3, name="a"), L.Dense(2))
+
+
+def rhn_with_a_carry_gate():
+    layer = ksr.RHN(6, depth=2, coupled=False, name="a")
+    return stack(layer, L.Dense(2))
+
+
+def sparse_rhn():
+    """Into a dense one, of another depth."""
+    return stack(
+        ksr.SparseRHN(
+            6, depth=2, sparsity=0.4, return_sequences=True, name="a"
+        ),
+        L.RNN(ksr.RHNCell(5, depth=3, coupled=False), name="b"),
+        L.Dense(2),
+    )
+
+
 def without_bias():
     return stack(L.LSTM(6, use_bias=False, name="a"), L.Dense(2))
 
@@ -170,6 +190,9 @@ MODELS = {
     "gru": (gru, sequences),
     "gru, reset before": (gru_reset_before, sequences),
     "simple rnn": (simple_rnn, sequences),
+    "rhn": (rhn, sequences),
+    "rhn with a carry gate": (rhn_with_a_carry_gate, sequences),
+    "sparse rhn": (sparse_rhn, sequences),
     "without bias": (without_bias, sequences),
     "without input": (without_input, sequences),
     "three, masked": (three, tokens),
@@ -217,6 +240,11 @@ def set_rows(owner, rows, value=0.0, name="kernel"):
     changed = variable.numpy().copy()
     changed[rows] = value
     variable.assign(changed)
+
+
+def recurrent_names(cell):
+    """Names of the matrices whose rows are units."""
+    return getattr(cell, "recurrent_kernel_names", ("recurrent_kernel",))
 
 
 def recurrent_layers(model):

@@ -13,18 +13,19 @@ from tests.structured import models
 L = keras.layers
 
 
-def penalty(kernel, recurrent, consumers, gates):
+def penalty(kernel, recurrent_kernels, consumers, gates):
     """One layer's, entry by entry."""
-    units = len(recurrent)
+    units = len(recurrent_kernels[0])
     total = 0.0
     for k in range(units):
         squares = 0.0
         for gate in range(gates):
             column = k + gate * units
-            squares += sum(float(w) ** 2 for w in kernel[:, column])
-            squares += sum(float(w) ** 2 for w in recurrent[:, column])
+            for matrix in (kernel, *recurrent_kernels):
+                squares += sum(float(w) ** 2 for w in matrix[:, column])
         # Where row and column meet a weight counts once more.
-        squares += sum(float(w) ** 2 for w in recurrent[k])
+        for matrix in recurrent_kernels:
+            squares += sum(float(w) ** 2 for w in matrix[k])
         for consumer, start in consumers:
             squares += sum(float(w) ** 2 for w in consumer[start + k])
         total += math.sqrt(squares + 1e-8)
@@ -38,7 +39,10 @@ def effective(owner, name="kernel"):
 def of(layer, gates, *consumers):
     return penalty(
         effective(layer.cell),
-        effective(layer.cell, "recurrent_kernel"),
+        [
+            effective(layer.cell, name)
+            for name in models.recurrent_names(layer.cell)
+        ],
         [
             (effective(getattr(each, "cell", each)), start)
             for each, start in consumers
@@ -57,6 +61,11 @@ def of_one(gates):
 def of_three(model):
     a, b, c = models.recurrent_layers(model)
     return [of(a, 4, (b, 0)), of(b, 3, (c, 0)), of(c, 1, (model.layers[-1], 0))]
+
+
+def of_two_highways(model):
+    a, b = models.recurrent_layers(model)
+    return [of(a, 2, (b, 0)), of(b, 3, (model.layers[-1], 0))]
 
 
 def of_bidirectional(model):
@@ -86,6 +95,9 @@ def of_branches(model):
         (models.gru, of_one(3)),
         (models.gru_reset_before, of_one(3)),
         (models.simple_rnn, of_one(1)),
+        (models.rhn, of_one(2)),
+        (models.rhn_with_a_carry_gate, of_one(3)),
+        (models.sparse_rhn, of_two_highways),
         (models.without_bias, of_one(4)),
         (models.three, of_three),
         (models.sparse, of_three),
@@ -176,6 +188,26 @@ def test_a_regularizer_of_the_users_stays():
     assert float(both) == pytest.approx(expected, rel=1e-5)
 
 
+def test_taken_off_a_regularizer_of_the_users_stays():
+    model = models.stack(
+        L.LSTM(6, return_sequences=True, kernel_regularizer="l2", name="a"),
+        L.GRU(5, name="b"),
+        L.Dense(2),
+    )
+    [before] = model.losses
+    ksr.remove_iss_regularizer(model)
+    assert [float(each) for each in model.losses] == [float(before)]
+    ksr.add_iss_regularizer(model, 0.1)
+    assert len(model.losses) == 2
+    # It goes from layers too whose units cannot be removed any more.
+    models.layer(model, "b").trainable = False
+    ksr.remove_iss_regularizer(model)
+    models.layer(model, "b").trainable = True
+    assert [float(each) for each in model.losses] == [float(before)]
+    with pytest.raises(ValueError, match=r"must be built.*Received: model="):
+        ksr.remove_iss_regularizer(keras.Sequential([L.LSTM(3)]))
+
+
 def test_a_layer_that_is_not_trainable_is_not_regularized():
     model = models.three()
     ksr.add_iss_regularizer(model, 0.1)
@@ -215,6 +247,11 @@ def test_fit_trains_with_it(settings, trained_before):
     loss = model.fit(x, y, epochs=20, verbose=0).history["loss"]
     assert loss[0] == pytest.approx(expected, rel=1e-4)
     assert of_one(3)(model)[0] < before - 5
+    ksr.remove_iss_regularizer(model)
+    plain = float(np.mean(np.asarray(model(x)) ** 2))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(plain, rel=1e-4)
+    loss = model.fit(x, y, verbose=0).history["loss"]
+    assert loss[0] == pytest.approx(plain, rel=1e-4)
 
 
 def test_it_is_computed_in_single_precision_in_a_mixed_model():

@@ -24,12 +24,14 @@ def kill(model, layer, dead, consumers):
     """
     cell = layer.cell
     dead = np.asarray(dead)
-    for name in ("kernel", "recurrent_kernel"):
+    recurrent = models.recurrent_names(cell)
+    for name in ("kernel", *recurrent):
         variable = models.matrix(cell, name)
         value = variable.numpy().copy()
         value.reshape(len(value), -1, cell.units)[:, :, dead] = 0
         variable.assign(value)
-    models.set_rows(cell, dead, name="recurrent_kernel")
+    for name in recurrent:
+        models.set_rows(cell, dead, name=name)
     for consumer, start in consumers:
         models.set_rows(getattr(consumer, "cell", consumer), start + dead)
 
@@ -94,7 +96,8 @@ def test_dead_units_go_and_outputs_stay(name):
     models.assert_close(model, smaller, inputs[::-1], tolerance, tolerance)
     assert not smaller.compiled
     for layer in keras_internals.flatten_layers(smaller):
-        assert type(layer).__module__.startswith("keras.")
+        is_keras = type(layer).__module__.startswith("keras.")
+        assert is_keras or type(layer) in (ksr.RHN, ksr.RHNCell)
 
 
 @pytest.mark.parametrize("name", models.MODELS)
