@@ -15,13 +15,15 @@ run of `magnitude_pruning`, whose settings it takes.
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
 from absl import app
 from absl import flags
+from example_run import run_example
+from markdown_block import markdown_table
+from markdown_block import write_block
 from measuring import print_table
 from measuring import write_json
 from methods_figure import draw
@@ -29,10 +31,8 @@ from methods_table import ANY_EPSILON
 from methods_table import HEADINGS
 from methods_table import by_method
 from methods_table import epsilons
-from methods_table import markdown_table
 from methods_table import mean
 from methods_table import rows
-from methods_table import write_block
 from tfmot_run import LIKE
 from tfmot_run import run_tfmot
 
@@ -41,7 +41,6 @@ sys.path.insert(0, str(ROOT / "examples"))
 
 from methods import METHODS  # noqa: E402
 from output_folder import paths  # noqa: E402
-from output_folder import results_file  # noqa: E402
 from training_record import read_history  # noqa: E402
 from training_record import summarize  # noqa: E402
 
@@ -116,42 +115,21 @@ def result_of(dataset, method, epsilon, seed):
         found = dense_result(dataset, seed)
         if found:
             return found
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with open(output.with_name(f"{output.name}.log"), "a") as log:
-        if method == TFMOT:
-            return run_tfmot(
-                FLAGS.tfmot_python,
-                folder(dataset, LIKE, epsilon, seed),
-                output,
-                log,
-            )
-        run_example(dataset, method, epsilon, seed, log)
-    results = json.loads(results_file(output).read_text(encoding="utf-8"))
-    return results[method]
-
-
-def run_example(dataset, method, epsilon, seed, log):
-    """Runs the example unless it is done."""
-    output = folder(dataset, method, epsilon, seed)
-    command = [
-        *(sys.executable, str(ROOT / "examples" / "text_classification.py")),
+    if method == TFMOT:
+        return run_tfmot(
+            FLAGS.tfmot_python,
+            folder(dataset, LIKE, epsilon, seed),
+            output,
+        )
+    arguments = [
         *(f"--dataset={dataset}", f"--method={method}"),
         *(f"--epsilon={epsilon}", f"--seed={seed}"),
-        *(f"--epochs={FLAGS.epochs}", f"--output_dir={output}"),
+        f"--epochs={FLAGS.epochs}",
         *FLAGS.argument,
     ]
     if FLAGS.data_dir:
-        command.append(f"--data_dir={FLAGS.data_dir}")
-    if (output / "flags.json").exists():
-        # One that is done trains nothing again; the flags are compared.
-        command.append("--resume")
-    subprocess.run(
-        command,
-        check=True,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
-    )
+        arguments.append(f"--data_dir={FLAGS.data_dir}")
+    return run_example("text_classification.py", output, arguments)[method]
 
 
 def dense_result(dataset, seed):
@@ -219,7 +197,9 @@ def report(results):
         )
     if panels:
         draw(panels, FLAGS.figure)
-        write_block(FLAGS.markdown, "\n\n".join(blocks))
+        write_block(
+            FLAGS.markdown, "\n\n".join(blocks), pathlib.Path(__file__).name
+        )
 
 
 def check_flags():

@@ -12,7 +12,6 @@ turns, round by round; what is printed are medians.
 import contextlib
 import itertools
 import pathlib
-import random
 import sys
 
 import numpy as np
@@ -22,6 +21,7 @@ from absl import flags
 from contestants import layer_step
 from contestants import model_step
 from contestants import torch_step
+from measuring import in_turns
 from measuring import print_table
 from measuring import seconds
 from measuring import write_json
@@ -76,7 +76,7 @@ def case(layer="LSTM", units=256, batch=64, **others):
         "steps": 100,
         "granularity": "gate",
         "trains": True,
-        "whole_model": False,
+        "what": "layer",
         "vocabulary": 20_000,
         "threads": FLAGS.threads,
         **others,
@@ -124,7 +124,7 @@ def size_cases():
 
 def model_cases():
     for layer in ("LSTM", "GRU"):
-        yield case(layer, whole_model=True), all_densities(256)
+        yield case(layer, what="model"), all_densities(256)
 
 
 def predict_cases():
@@ -139,7 +139,7 @@ def measure(shared, densities):
     Returns:
         Tuple of a dict of lists, and PyTorch's version or `None`.
     """
-    make = model_step if shared["whole_model"] else layer_step
+    make = model_step if shared["what"] == "model" else layer_step
     with contextlib.ExitStack() as stack:
         timed = {}
 
@@ -162,17 +162,7 @@ def measure(shared, densities):
             timed["PyTorch"], torch_version = stack.enter_context(
                 torch_step(shared, FLAGS.torch_python)
             )
-        times = {name: [] for name in timed}
-        spent = 0.0
-        # In another order each round: threads of one may still be spinning
-        # when the next begins.
-        rng = random.Random(0)
-        for turn in range(FLAGS.rounds):
-            if turn > 2 and spent > FLAGS.case_seconds:
-                break
-            for name, step in rng.sample([*timed.items()], len(timed)):
-                times[name].append(step())
-                spent += times[name][-1]
+        times = in_turns(timed, FLAGS.rounds, FLAGS.case_seconds)
     return times, torch_version
 
 
@@ -201,10 +191,10 @@ def rows_of(shared, densities, times, torch_version):
 def table(results):
     """The results as rows of strings."""
     for each in results:
-        what = "model" if each["whole_model"] else "layer"
         torch = each["times_as_fast_as_pytorch"]
         yield [
-            f"{each['layer']} {what}" + ("" if each["trains"] else ", forward"),
+            f"{each['layer']} {each['what']}"
+            + ("" if each["trains"] else ", forward"),
             str(each["units"]),
             str(each["batch"]),
             f"{each['density']:.2%}",
@@ -308,7 +298,7 @@ def main(_):
         and each["batch"] == 64
         and each["granularity"] == "gate"
         and each["trains"]
-        and not each["whole_model"]
+        and each["what"] == "layer"
     ]
     if drawn:
         draw(drawn, pathlib.Path(FLAGS.json).with_suffix(".png"))

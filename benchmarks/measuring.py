@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import random
 import time
 
 import numpy as np
@@ -40,6 +41,34 @@ def alternating_pairs(first, second, pairs):
         else:
             times.append((seconds(first), seconds(second)))
     return np.array(times)
+
+
+def in_turns(timed, rounds, most_seconds):
+    """Times several functions round by round.
+
+    In another order each round: threads of one may still be spinning when the
+    next begins.
+
+    Args:
+        timed: Dictionary from a name to a function without arguments that
+            returns the seconds of one step.
+        rounds: Integer.
+        most_seconds: Float, of all steps together, after which rounds end
+            early, three at the least.
+
+    Returns:
+        Dictionary from a name to a list of seconds.
+    """
+    times = {name: [] for name in timed}
+    spent = 0.0
+    rng = random.Random(0)
+    for turn in range(rounds):
+        if turn > 2 and spent > most_seconds:
+            break
+        for name, step in rng.sample([*timed.items()], len(timed)):
+            times[name].append(step())
+            spent += times[name][-1]
+    return times
 
 
 def median_interval(values, rng, resamples=10_000):

@@ -1,12 +1,8 @@
-"""The comparison of methods as tables: arithmetic and Markdown."""
-
-import pathlib
+"""The comparison of methods as tables."""
 
 import numpy as np
 from measuring import spread
 
-BEGIN = "<!-- begin: written by benchmarks/compare_methods.py -->"
-END = "<!-- end -->"
 # Under this key in place of ε: methods that ε says nothing to.
 ANY_EPSILON = "any"
 HEADINGS = (
@@ -90,37 +86,3 @@ def rows(found, titles):
         for name, title in titles.items()
         if name in found
     ]
-
-
-def markdown_table(headings, lines):
-    """A table in Markdown, a string."""
-    rule = ["---"] * len(headings)
-    return "\n".join(
-        f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines)
-    )
-
-
-def write_block(path, text):
-    """Replaces what is between the two markers of a file.
-
-    Args:
-        path: String or path. A file that does not exist is made of the block
-            alone.
-        text: String in Markdown.
-
-    Raises:
-        ValueError: If the file has not both markers, in their order.
-    """
-    path = pathlib.Path(path)
-    before, after = "", "\n"
-    if path.exists():
-        before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            raise ValueError(
-                f"Expected a file with the lines {BEGIN!r} and {END!r}. "
-                f"Received: path={str(path)!r}"
-            )
-    path.write_text(
-        f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8"
-    )

@@ -3,10 +3,10 @@
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
+from example_run import run_logged
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
@@ -29,7 +29,7 @@ import keras_sparse_rnn as ksr  # noqa: E402
 LIKE = "magnitude_pruning"
 
 
-def run_tfmot(python, example, folder, log):
+def run_tfmot(python, example, folder):
     """Trains by tensorflow-model-optimization, from the beginning.
 
     Args:
@@ -38,20 +38,17 @@ def run_tfmot(python, example, folder, log):
             by `LIKE`, whose flags hold: the same texts, split, batches, sizes
             and schedule.
         folder: `pathlib.Path` to write to.
-        log: Open file for what it prints.
 
     Returns:
         Dictionary of what it gave, as the example's.
     """
     flags = json.loads((example / "flags.json").read_text(encoding="utf-8"))
     size, plan = _hand_over(flags, folder)
-    subprocess.run(
+    run_logged(
         [python, str(ROOT / "benchmarks" / "tfmot_peer.py"), "settings.json"],
-        cwd=folder,
-        check=True,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "TF_USE_LEGACY_KERAS": "1"},
+        folder,
+        {**os.environ, "TF_USE_LEGACY_KERAS": "1"},
+        folder,
     )
     # It is large, and made again in a minute.
     (folder / "arrays.npz").unlink()
@@ -92,9 +89,8 @@ def _hand_over(flags, folder):
         flags["seed"],
     )
     batches = ShuffledBatches(*arrays.train, flags["batch_size"], flags["seed"])
-    plan = Plan(
-        flags["epsilon"], flags["rewire_rate"], flags["epochs"], len(batches)
-    )
+    topology = ksr.topology.ErdosRenyi(flags["epsilon"])
+    plan = Plan(topology, flags["rewire_rate"], flags["epochs"], len(batches))
     size = TextModelSize(
         arrays.vectorizer.vocabulary_size,
         flags["sequence_length"],
@@ -116,10 +112,8 @@ def _hand_over(flags, folder):
     }
     np.savez(folder / "arrays.npz", orders=_orders(batches, plan), **parts)
     embedding, *kernels = size.matrices
-    in_embedding = ksr.topology.ErdosRenyi(plan.epsilon).connections(
-        embedding.shape
-    )
-    in_kernels = size.connections(plan.epsilon) - in_embedding
+    in_embedding = topology.connections(embedding.shape)
+    in_kernels = size.connections(topology) - in_embedding
     settings = {
         "arrays": "arrays.npz",
         "history": "history.jsonl",

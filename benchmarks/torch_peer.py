@@ -67,6 +67,50 @@ def model_step(case):
     return train
 
 
+class LanguageModel(torch.nn.Module):
+    """Embedding, stacked layers, decoder; states are carried over."""
+
+    def __init__(self, case):
+        super().__init__()
+        units, words = case["units"], case["vocabulary"]
+        self.embedding = torch.nn.Embedding(words, units)
+        self.recurrent = torch.nn.LSTM(
+            units, units, case["layers"], batch_first=True
+        )
+        self.decoder = torch.nn.Linear(units, words)
+        self.states = None
+
+    def forward(self, tokens):
+        hidden, states = self.recurrent(self.embedding(tokens), self.states)
+        self.states = tuple(each.detach() for each in states)
+        return self.decoder(hidden)
+
+
+def language_model_step(case):
+    """A function that does one training step of a language model, with SGD."""
+    model = LanguageModel(case)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    loss_of = torch.nn.CrossEntropyLoss()
+    tokens, targets = torch.randint(
+        case["vocabulary"], (2, case["batch"], case["steps"])
+    )
+
+    def train():
+        optimizer.zero_grad()
+        loss_of(model(tokens).flatten(0, 1), targets.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
+        optimizer.step()
+
+    return train
+
+
+STEPS = {
+    "layer": layer_step,
+    "model": model_step,
+    "language_model": language_model_step,
+}
+
+
 def main():
     step = None
     for line in sys.stdin:
@@ -78,7 +122,7 @@ def main():
         case = json.loads(line)
         torch.set_num_threads(case["threads"])
         torch.manual_seed(0)
-        step = (model_step if case["whole_model"] else layer_step)(case)
+        step = STEPS[case["what"]](case)
         step()
         print(json.dumps({"torch": torch.__version__}), flush=True)
 

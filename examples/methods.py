@@ -1,9 +1,9 @@
 """The methods of the papers by name: what is sparse at first, who trains it.
 
-A method trains a model whose embedding and recurrent layers are made with the
-arguments that `Method.layers` tells, with the callbacks of `Method.callbacks`.
-All end with the connections of Erdős–Rényi masks of one ε, except for ISS,
-which removes what a penalty of fixed strength lets it, and the dense model.
+A method trains a model whose sparse layers are made with the arguments that
+`Method.layers` tells, with the callbacks of `Method.callbacks`. All end with
+the connections of masks of one topology, except for ISS, which removes what a
+penalty of fixed strength lets it, and the dense model.
 All that rewire do so once an epoch, except for DeepR, which does in each step,
 as published. The rewire rates are the papers' own.
 """
@@ -28,16 +28,25 @@ class Plan:
     """What a method is told of the training.
 
     Args:
-        epsilon: Float above 0, ε: Erdős–Rényi level of the connections.
+        topology: Topology that counts connections, such as
+            `ksr.topology.ErdosRenyi`.
         rewire_rate: Float in `[0, 1]`.
         epochs: Integer of at least 1.
         steps_per_epoch: Integer of at least 1.
+        layer_arguments: Dict of further arguments of the sparse layers.
+            Defaults to none.
+        iss_strength: Float, of ISS's penalty. Defaults to `ISS_STRENGTH`.
+        iss_threshold: Float, below which ISS makes |w| 0. Defaults to
+            `ISS_THRESHOLD`.
     """
 
-    epsilon: float
+    topology: ksr.topology.ErdosRenyi | ksr.topology.Uniform
     rewire_rate: float
     epochs: int
     steps_per_epoch: int
+    layer_arguments: dict = dataclasses.field(default_factory=dict)
+    iss_strength: float = ISS_STRENGTH
+    iss_threshold: float = ISS_THRESHOLD
 
     @property
     def settled_epoch(self):
@@ -70,6 +79,10 @@ class Method:
             from `Plan.settled_epoch` on. Defaults to `False`.
         finish: Function of the trained model that returns one of plain Keras
             layers. Defaults to `ksr.strip_sparsity`.
+        unused: Tuple of strings, the fields of a `Plan` that make no
+            difference. Defaults to `()`.
+        check: Function of the density of the plan's topology that raises
+            `ValueError` if the method cannot train to that. Defaults to none.
     """
 
     title: str
@@ -80,26 +93,27 @@ class Method:
     is_small: bool = False
     settles: bool = False
     finish: Callable = ksr.strip_sparsity
+    unused: tuple = ()
+    check: Callable = lambda density: None
 
     def first_candidate(self, plan):
         """Integer, the first epoch, from 0, of which a model is chosen."""
         return plan.settled_epoch if self.settles else 0
 
 
-def connections(weight, epsilon):
-    """Connections of a sparse weight with Erdős–Rényi masks, one for each gate.
+def connections(weight, topology):
+    """Connections of a sparse weight with masks of a topology.
 
     Args:
         weight: `ksr.SparseWeight`.
-        epsilon: Float above 0, ε.
+        topology: Topology that counts connections.
 
     Returns:
         Integer.
     """
-    inputs, columns = weight.value.shape
-    gates = len(weight.groups)
-    return gates * ksr.topology.ErdosRenyi(epsilon).connections(
-        (inputs, columns // gates)
+    inputs, _ = weight.value.shape
+    return sum(
+        topology.connections(group.shape(inputs)) for group in weight.groups
     )
 
 
@@ -125,16 +139,16 @@ def _plain(plan):
     return None
 
 
-def _erdos_renyi(plan):
-    return {"epsilon": plan.epsilon}
+def _sparse(plan):
+    return {"topology": plan.topology, **plan.layer_arguments}
 
 
 def _all_connected(plan):
-    return {"sparsity": 0.0}
+    return {"sparsity": 0.0, **plan.layer_arguments}
 
 
 def _half_connected(plan):
-    return {"sparsity": 1 - GRANET_DENSITY}
+    return {"sparsity": 1 - GRANET_DENSITY, **plan.layer_arguments}
 
 
 def _history(plan, history):
@@ -142,13 +156,14 @@ def _history(plan, history):
 
 
 def _every_epoch(plan, history):
-    return {"every_steps": plan.steps_per_epoch}
+    return {"frequency": "epoch", "steps_per_epoch": plan.steps_per_epoch}
 
 
 def _sparsity_of(weights, plan):
-    """The sparsity that Erdős–Rényi masks of the plan's ε have together."""
+    """The sparsity that masks of the plan's topology have together."""
     places = sum(weight.total for weight in weights)
-    return 1 - sum(connections(each, plan.epsilon) for each in weights) / places
+    left = sum(connections(each, plan.topology) for each in weights)
+    return 1 - left / places
 
 
 def _schedule(final_sparsity, plan, initial_sparsity=0.0):
@@ -185,24 +200,36 @@ def _granet(model, plan):
     ]
 
 
+def _check_granet(density):
+    """Refuses what has more connections in the end than at first."""
+    if density > GRANET_DENSITY:
+        raise ValueError(
+            f"GraNet begins with a density of {GRANET_DENSITY} and prunes: "
+            "expected fewer connections in the end, or a larger model. "
+            f"Received: density={density:.3f}"
+        )
+
+
+NO_RATE = ("rewire_rate",)
+
 METHODS = {
-    "dense": Method("dense", _plain),
-    "small_dense": Method("small dense", _plain, is_small=True),
-    "static": Method("static masks", _erdos_renyi),
+    "dense": Method("dense", _plain, unused=("topology", *NO_RATE)),
+    "small_dense": Method("small dense", _plain, is_small=True, unused=NO_RATE),
+    "static": Method("static masks", _sparse, unused=NO_RATE),
     "set": Method(
         "SET",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [ksr.SETCallback(plan.rewire_rate, rule="set")],
         rewire_rate=0.3,
     ),
     "st_rnn": Method(
         "ST-RNN",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [ksr.SETCallback(plan.rewire_rate)],
     ),
     "rigl": Method(
         "RigL",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [
             ksr.RigLCallback(plan.rewire_rate, frequency="epoch")
         ],
@@ -211,22 +238,23 @@ METHODS = {
     ),
     "snfs": Method(
         "SNFS",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [ksr.SNFSCallback(plan.rewire_rate)],
         _history,
         rewire_rate=0.5,
     ),
     "dsr": Method(
         "DSR",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [ksr.DSRCallback(plan.rewire_rate)],
         _history,
         rewire_rate=0.2,
     ),
     "deep_r": Method(
         "DeepR",
-        _erdos_renyi,
+        _sparse,
         lambda model, plan: [ksr.DeepRCallback(frequency=1)],
+        unused=NO_RATE,
     ),
     "magnitude_pruning": Method(
         "gradual pruning",
@@ -234,6 +262,7 @@ METHODS = {
         _magnitude_pruning,
         _history,
         settles=True,
+        unused=NO_RATE,
     ),
     "granet": Method(
         "GraNet",
@@ -245,12 +274,16 @@ METHODS = {
         },
         rewire_rate=0.5,
         settles=True,
+        check=_check_granet,
     ),
     "iss": Method(
         "ISS",
         _plain,
-        lambda model, plan: [ksr.ISSCallback(ISS_STRENGTH, ISS_THRESHOLD)],
+        lambda model, plan: [
+            ksr.ISSCallback(plan.iss_strength, plan.iss_threshold)
+        ],
         settles=True,
         finish=ksr.shrink,
+        unused=("topology", *NO_RATE),
     ),
 }

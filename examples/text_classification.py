@@ -20,179 +20,49 @@ Other data sets, with the paper's settings where it gives them:
 """
 
 import contextlib
-import importlib.util
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+import text_flags
 from absl import app
 from absl import flags
 from absl import logging
+from epoch_logs import tensorboard_callbacks
 from method_cost import connections_by_path
 from method_cost import model_cost
 from method_cost import training_ratio
 from methods import METHODS
 from methods import Plan
-from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
 from output_folder import results_file
 from output_folder import saved_model_folder
 from text_arrays import text_arrays
-from text_data import CSV_DATASETS
-from text_data import DATASETS
 from text_data import limit_train
 from text_data import load_text
-from text_model import LAYERS
+from text_flags import FREE_FLAGS
+from text_flags import fill_in_flags
+from text_flags import flags_without_effect
 from text_model import TextModelSize
 from text_model import build_text_model
 from text_model import hidden_matrices
 from text_pipeline import ShuffledBatches
 from text_pipeline import TextClassifier
-from text_settings import SETTING_NAMES
-from text_settings import SETTINGS
-from text_settings import by_dataset
 from text_split import check_splittable
 from training_record import EpochRecord
 from training_record import EpochTimer
 from training_record import read_history
 from training_record import summarize
+from training_record import validation_rank
 
 import keras_sparse_rnn as ksr
 
-# Flags that say where to write and how much to do besides, not what to train.
-# A run may be resumed with others than it began with.
-FREE_FLAGS = ("output_dir", "resume", "compare_dense")
-
-
 FLAGS = flags.FLAGS
-# Not an enum: `load_text` has a better message.
-flags.DEFINE_string("dataset", "docstrings", f"One of {', '.join(DATASETS)}.")
-flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder that holds the data set, itself or in a folder of its name. imdb: "
-    "aclImdb/{train,test}/{neg,pos}/*.txt, or aclImdb_v1.tar.gz as it is "
-    "downloaded. ag_news: train.csv, test.csv and classes.txt, also as .gz or "
-    ".xz.",
-)
-flags.DEFINE_string(
-    "train_csv", None, f"CSV file to train on, for {', '.join(CSV_DATASETS)}."
-)
-flags.DEFINE_string(
-    "test_csv", None, "CSV file to test on. By default a part of --train_csv."
-)
-flags.DEFINE_string(
-    "text_column",
-    "text",
-    "Name of the text's column, or its number from 0 in a file without header.",
-)
-flags.DEFINE_string("label_column", "label", "Name or number, likewise.")
-flags.DEFINE_integer(
-    "train_limit", None, "Train on about this many texts only.", lower_bound=2
-)
-flags.DEFINE_float(
-    "validation_fraction",
-    0.1,
-    "Share of the training texts that is set aside to choose the epoch.",
-    lower_bound=0.001,
-    upper_bound=0.9,
-)
-flags.DEFINE_enum(
-    "method",
-    "st_rnn",
-    list(METHODS),
-    "How the model is trained. small_dense: as many weights as --epsilon gives "
-    "connections. magnitude_pruning, granet and iss: chosen by validation is "
-    "one of the epochs after three quarters of them, when pruning is done.",
-)
-flags.DEFINE_enum("cell", "lstm", list(LAYERS), "The recurrent layer.")
-flags.DEFINE_integer(
-    "units", 256, "Units of the recurrent layer.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "embedding_dim", 256, "Length of a word's vector.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "vocabulary_size",
-    20_000,
-    "Most frequent words that get a vector.",
-    lower_bound=3,
-)
-flags.DEFINE_integer(
-    "sequence_length", 100, "Last words of a text to read.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "batch_size", None, by_dataset("batch_size"), lower_bound=1
-)
-flags.DEFINE_float(
-    "learning_rate",
-    None,
-    f"Adam's. {by_dataset('learning_rate')}",
-    lower_bound=0,
-)
-flags.DEFINE_float(
-    "rewire_rate",
-    None,
-    "Share of connections moved. By default the papers': set and rigl 0.3, "
-    "snfs and granet 0.5, dsr 0.2. st_rnn: "
-    f"{by_dataset('rewire_rate').lower()}",
-    lower_bound=0,
-    upper_bound=1,
-)
-flags.DEFINE_float(
-    "epsilon",
-    None,
-    f"Erdős–Rényi level of sparsity. {by_dataset('epsilon')}",
-    lower_bound=1e-3,
-)
-flags.DEFINE_enum(
-    "engine",
-    "auto",
-    ["auto", "masked", "native"],
-    "What computes the sparse recurrent layer.",
-)
-flags.DEFINE_integer("epochs", None, by_dataset("epochs"), lower_bound=1)
-flags.DEFINE_bool(
-    "compare_dense", False, "Train the dense model too, on the same batches."
-)
-flags.DEFINE_enum("strategy", "none", ["none", "mirrored"], "tf.distribute.")
-flags.DEFINE_integer(
-    "seed",
-    0,
-    "Seed of everything drawn.",
-    lower_bound=0,
-    upper_bound=2**32 - 1,
-)
-flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Folder to write to. By default text_classification_output/DATASET in the "
-    "current folder. A run without --resume removes what the last one wrote "
-    "there. TensorBoard's logs go to --log_dir instead where that is given, "
-    "and stay.",
-)
-# absl itself defines --log_dir, a "directory to write logfiles into", and uses
-# it only when told to. Here it is TensorBoard's, by default `logs` in the
-# output folder.
-flags.DEFINE_bool(
-    "resume",
-    False,
-    "Go on where a killed run with the same flags was, or a finished one with "
-    "fewer --epochs. The rewire rate falls until the last epoch: with more of "
-    "them it falls slower from there on, not as in a run begun with as many.",
-)
-# NaN is beyond no bound.
-for flag in ("learning_rate", "rewire_rate", "epsilon", "validation_fraction"):
-    flags.register_validator(
-        flag,
-        lambda value: value is None or math.isfinite(value),
-        "must be a finite number",
-    )
+flags.adopt_module_key_flags(text_flags)
 
 
 def main(argv):
@@ -208,6 +78,16 @@ def main(argv):
             FLAGS.validation_fraction,
             FLAGS.seed,
         )
+        size = TextModelSize(
+            arrays.vectorizer.vocabulary_size,
+            FLAGS.sequence_length,
+            FLAGS.embedding_dim,
+            FLAGS.units,
+            len(data.label_names),
+            FLAGS.cell,
+        )
+        topology = ksr.topology.ErdosRenyi(FLAGS.epsilon)
+        METHODS[FLAGS.method].check(size.connections(topology) / size.weights)
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
             FLAGS.output_dir
@@ -230,14 +110,8 @@ def main(argv):
         flush=True,
     )
 
-    size = TextModelSize(
-        arrays.vectorizer.vocabulary_size,
-        FLAGS.sequence_length,
-        FLAGS.embedding_dim,
-        FLAGS.units,
-        len(data.label_names),
-        FLAGS.cell,
-    )
+    for flag in flags_without_effect():
+        print(f"--method={FLAGS.method} makes no use of --{flag}.", flush=True)
     model, plain, result = train(FLAGS.method, size, arrays, output)
     results = {FLAGS.method: result}
     if FLAGS.compare_dense and FLAGS.method != "dense":
@@ -259,15 +133,6 @@ def main(argv):
     # This Python, which has TensorFlow, whether or not it is on the path.
     command = [sys.executable, "examples/serve.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
-
-
-def fill_in_flags():
-    """Gives flags that were not passed the data set's, or method's, values."""
-    if FLAGS.rewire_rate is None:
-        FLAGS.rewire_rate = METHODS[FLAGS.method].rewire_rate
-    for name, value in zip(SETTING_NAMES, SETTINGS[FLAGS.dataset], strict=True):
-        if FLAGS[name].value is None:
-            setattr(FLAGS, name, value)
 
 
 def load_data():
@@ -315,10 +180,11 @@ def train(name, size, arrays, output):
     """
     method = METHODS[name]
     batches = ShuffledBatches(*arrays.train, FLAGS.batch_size, FLAGS.seed)
-    plan = Plan(FLAGS.epsilon, FLAGS.rewire_rate, FLAGS.epochs, len(batches))
+    topology = ksr.topology.ErdosRenyi(FLAGS.epsilon)
+    plan = Plan(topology, FLAGS.rewire_rate, FLAGS.epochs, len(batches))
     own_size = size
     if method.is_small:
-        own_size = size.narrowed(size.connections(FLAGS.epsilon))
+        own_size = size.narrowed(size.connections(topology))
     print(f"\nTraining the {FLAGS.cell}: {method.title}", flush=True)
     keras.utils.set_random_seed(FLAGS.seed)
     scope = contextlib.nullcontext()
@@ -338,19 +204,13 @@ def train(name, size, arrays, output):
         EpochRecord(
             history_path,
             weights,
-            arrays.test,
-            FLAGS.batch_size,
+            validation_rank,
             first_candidate,
             lambda model: {"connections": connections_by_path(model)},
+            lambda model: tested(model, arrays),
         ),
     ]
-    if importlib.util.find_spec("tensorboard"):
-        log_dir = log_folder(output, name)
-        if FLAGS.log_dir:
-            log_dir = Path(FLAGS.log_dir, name)
-        callbacks.append(keras.callbacks.TensorBoard(log_dir))
-    else:
-        print("tensorboard is not installed: no logs for it are written.")
+    callbacks += tensorboard_callbacks(output, name, FLAGS.log_dir)
     # The last backup stays: resuming a finished run trains nothing again.
     callbacks.append(
         keras.callbacks.BackupAndRestore(
@@ -389,6 +249,22 @@ def train(name, size, arrays, output):
         ),
     }
     return model, plain, result
+
+
+def tested(model, arrays):
+    """What a model gives on the test texts.
+
+    Args:
+        model: Compiled model.
+        arrays: `TextArrays`.
+
+    Returns:
+        Dictionary from a name to a float.
+    """
+    found = model.evaluate(
+        *arrays.test, batch_size=FLAGS.batch_size, verbose=0, return_dict=True
+    )
+    return {f"test_{name}": value for name, value in found.items()}
 
 
 def print_results(results):

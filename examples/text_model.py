@@ -59,16 +59,15 @@ class TextModelSize:
         """Integer, weights of all `matrices`."""
         return sum(matrix.places for matrix in self.matrices)
 
-    def connections(self, epsilon):
-        """Connections with Erdős–Rényi masks, one for each gate.
+    def connections(self, topology):
+        """Connections with masks of a topology, one for each gate.
 
         Args:
-            epsilon: Float above 0, ε.
+            topology: Topology that counts connections.
 
         Returns:
             Integer.
         """
-        topology = ksr.topology.ErdosRenyi(epsilon)
         embedding, *kernels = [matrix.shape for matrix in self.matrices]
         return topology.connections(embedding) + sum(
             LAYERS[self.cell][2] * topology.connections((inputs, self.units))

@@ -1,5 +1,6 @@
 """Callbacks that write down what each epoch gave, as it comes."""
 
+import contextlib
 import json
 import math
 import time
@@ -30,13 +31,11 @@ class EpochTimer(keras.callbacks.Callback):
 
 
 class EpochRecord(keras.callbacks.Callback):
-    """Tests the model after each epoch and appends the logs to a file.
+    """Appends the logs of each epoch to a file, and keeps the best weights.
 
-    The file holds one JSON object a line. Besides, the weights of the epoch
-    with the best accuracy on the validation data, by `validation_rank`, are
-    kept. A process that is
-    killed and resumed goes on with both: an epoch that is run again is
-    recorded again, and its last line counts.
+    The file holds one JSON object a line. A process that is killed and resumed
+    goes on with both: an epoch that is run again is recorded again, and its
+    last line counts.
 
     Put it behind the callbacks that add to the logs, and before
     `BackupAndRestore`: an epoch that will not be run again is on record then.
@@ -45,36 +44,39 @@ class EpochRecord(keras.callbacks.Callback):
         history_path: String or path of the file to append to.
         weights_path: String or path for the best weights, which must end in
             `.weights.h5`.
-        test_data: Tuple `(x, y)` of NumPy arrays.
-        batch_size: Integer, for the test.
+        rank: Function of an epoch's logs, by which the best one is chosen,
+            that of the greatest rank.
         first_candidate: Integer, the first epoch, from 0, whose weights may be
             the best ones. Defaults to `0`.
         describe: Function of the model that returns a dict of what to write
             down besides the logs. Defaults to `None`.
+        test: Function of the model that returns a dict of what to add to the
+            logs. Defaults to `None`.
+        kept_weights: Function that returns a context manager in which the
+            model has the weights to keep. Defaults to those it has.
     """
 
     def __init__(
         self,
         history_path,
         weights_path,
-        test_data,
-        batch_size,
+        rank,
         first_candidate=0,
         describe=None,
+        test=None,
+        kept_weights=contextlib.nullcontext,
     ):
         super().__init__()
         self.history_path = Path(history_path)
         self.weights_path = Path(weights_path)
-        self.test_data = test_data
-        self.batch_size = batch_size
+        self.rank = rank
         self.first_candidate = first_candidate
         self.describe = describe
+        self.test = test
+        self.kept_weights = kept_weights
         self._best = max(
-            map(
-                validation_rank,
-                candidates(read_history(history_path), first_candidate),
-            ),
-            default=(-1.0, 0.0),
+            map(rank, candidates(read_history(history_path), first_candidate)),
+            default=None,
         )
 
     def on_train_begin(self, logs=None):
@@ -85,21 +87,59 @@ class EpochRecord(keras.callbacks.Callback):
         partial.replace(self.history_path)
 
     def on_epoch_end(self, epoch, logs=None):
-        x, y = self.test_data
-        tested = self.model.evaluate(
-            x, y, batch_size=self.batch_size, verbose=0, return_dict=True
-        )
-        logs.update({f"test_{name}": value for name, value in tested.items()})
-        # The weights first: a kill between the two only repeats the writing.
+        if self.test is not None:
+            logs.update(self.test(self.model))
+        rank = self.rank(logs)
         is_candidate = epoch >= self.first_candidate
-        if is_candidate and validation_rank(logs) > self._best:
-            self._best = validation_rank(logs)
-            self.model.save_weights(self.weights_path)
+        # The weights first: a kill between the two only repeats the writing.
+        if is_candidate and (self._best is None or rank > self._best):
+            self._best = rank
+            with self.kept_weights():
+                self.model.save_weights(self.weights_path)
         values = {name: float(value) for name, value in logs.items()}
         if self.describe is not None:
             values.update(self.describe(self.model))
         with open(self.history_path, "a", encoding="utf-8") as file:
             file.write(_line({"epoch": epoch, **values}))
+
+
+class Replayed(keras.callbacks.Callback):
+    """Shows a callback the epochs before the one that a run resumes with.
+
+    Keras saves the learning rate that `ReduceLROnPlateau` has come to, but not
+    what it has seen.
+
+    Args:
+        callback: Keras callback of which `on_epoch_end` matters alone.
+        history_path: String or path of an `EpochRecord`'s file.
+    """
+
+    def __init__(self, callback, history_path):
+        super().__init__()
+        self.callback = callback
+        self.history_path = history_path
+        self._is_up_to_date = False
+
+    def set_model(self, model):
+        super().set_model(model)
+        self.callback.set_model(model)
+
+    def on_train_begin(self, logs=None):
+        self.callback.on_train_begin(logs)
+        self._is_up_to_date = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._is_up_to_date:
+            return
+        rate = float(self.model.optimizer.learning_rate)
+        for line in read_history(self.history_path):
+            if line["epoch"] < epoch:
+                self.callback.on_epoch_end(line["epoch"], dict(line))
+        self.model.optimizer.learning_rate = rate
+        self._is_up_to_date = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.callback.on_epoch_end(epoch, logs)
 
 
 def read_history(path):

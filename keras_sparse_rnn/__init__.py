@@ -17,6 +17,8 @@ from keras_sparse_rnn.callbacks import DSRCallback
 from keras_sparse_rnn.callbacks import EpochSeed
 from keras_sparse_rnn.callbacks import ISSCallback
 from keras_sparse_rnn.callbacks import MagnitudePruningCallback
+from keras_sparse_rnn.callbacks import NonMonotoneAveraging
+from keras_sparse_rnn.callbacks import ResetStates
 from keras_sparse_rnn.callbacks import RewiringCallback
 from keras_sparse_rnn.callbacks import RigLCallback
 from keras_sparse_rnn.callbacks import SETCallback
@@ -27,6 +29,8 @@ from keras_sparse_rnn.conversion import sparsify
 from keras_sparse_rnn.conversion import strip_sparsity
 from keras_sparse_rnn.dense_gradients import DenseGradients
 from keras_sparse_rnn.joint_rewiring import ModelRewiring
+from keras_sparse_rnn.language import Perplexity
+from keras_sparse_rnn.language import token_windows
 from keras_sparse_rnn.layers import RHN
 from keras_sparse_rnn.layers import RHNCell
 from keras_sparse_rnn.layers import SparseDense
@@ -35,17 +39,21 @@ from keras_sparse_rnn.layers import SparseGRU
 from keras_sparse_rnn.layers import SparseGRUCell
 from keras_sparse_rnn.layers import SparseLSTM
 from keras_sparse_rnn.layers import SparseLSTMCell
+from keras_sparse_rnn.layers import SparseReversibleEmbedding
 from keras_sparse_rnn.layers import SparseRHN
 from keras_sparse_rnn.layers import SparseRHNCell
 from keras_sparse_rnn.layers import SparseSimpleRNN
 from keras_sparse_rnn.layers import SparseSimpleRNNCell
+from keras_sparse_rnn.layers import WordDropout
 from keras_sparse_rnn.model_rewiring import rewire
+from keras_sparse_rnn.optimizers import AveragedSGD
 from keras_sparse_rnn.report import SparsityReport
 from keras_sparse_rnn.report import sparsity_report
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.sparse_weight import SparseWeight
 from keras_sparse_rnn.structured import add_iss_regularizer
 from keras_sparse_rnn.structured import alive_units
+from keras_sparse_rnn.structured import remove_iss_regularizer
 from keras_sparse_rnn.structured import shrink
 from keras_sparse_rnn.structured import zero_small_weights
 from keras_sparse_rnn.version import __version__
@@ -54,6 +62,7 @@ from keras_sparse_rnn.weight_matrix import weight_matrices
 
 __all__ = [
     "RHN",
+    "AveragedSGD",
     "CostMeter",
     "DSRCallback",
     "DeepRCallback",
@@ -62,7 +71,10 @@ __all__ = [
     "ISSCallback",
     "MagnitudePruningCallback",
     "ModelRewiring",
+    "NonMonotoneAveraging",
+    "Perplexity",
     "RHNCell",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",
@@ -75,6 +87,7 @@ __all__ = [
     "SparseLSTMCell",
     "SparseRHN",
     "SparseRHNCell",
+    "SparseReversibleEmbedding",
     "SparseSimpleRNN",
     "SparseSimpleRNNCell",
     "SparseWeight",
@@ -82,12 +95,14 @@ __all__ = [
     "TopologyHistory",
     "TrainingCost",
     "WeightMatrix",
+    "WordDropout",
     "__version__",
     "add_iss_regularizer",
     "alive_units",
     "analysis",
     "load_dense_weights",
     "plot_masks",
+    "remove_iss_regularizer",
     "rewire",
     "rewiring",
     "shrink",
@@ -95,6 +110,7 @@ __all__ = [
     "sparsify",
     "sparsity_report",
     "strip_sparsity",
+    "token_windows",
     "topology",
     "training_cost",
     "training_cost_of_matrices",

@@ -126,6 +126,30 @@ def rewire_weights(weights, optimizer, request, gradients=None):
     )
 
 
+def prune_weights(weights, optimizer, sparsity, together=False):
+    """Prunes weights that are in order, and rewires nothing.
+
+    Args:
+        weights: List of trainable `SparseWeight`s.
+        optimizer: The Keras optimizer that trains them.
+        sparsity: Float in `[0, 1)`, to which to prune.
+        together: Boolean, whether the connections of all weights compete.
+            Defaults to `False`.
+
+    Raises:
+        ValueError: If a weight is NaN; nothing is changed then.
+    """
+    if not weights:
+        return
+    # A rule that asks for nothing.
+    rule = rules.RewiringRule()
+    request = Request(0.0, rule, sparsity=sparsity, pruned_together=together)
+    matrices = [_Matrix.of(weight, rule, None) for weight in weights]
+    pruned = _prune(matrices, request)
+    for each, change in zip(matrices, pruned, strict=True):
+        each.take_over(change, optimizer)
+
+
 class _Matrix:
     """A weight while it is decided what happens to it."""
 
@@ -202,14 +226,17 @@ class _Matrix:
                 dropped, counts, rule, self.rng, **self.sources
             )
 
+    def take_over(self, pruned, optimizer):
+        self.weight.assign_change(pruned)
+        optimizer_slots.restart(optimizer, self.weight, pruned)
+
     def assign(self, changes, optimizer, request, step, threshold):
         """Takes over what was pruned, if anything was, and then rewired."""
         if self.walked:
             self.weight.value.assign(changes[-1].before[0])
         *pruned, rewiring = changes
         for change in (each for each in pruned if each is not None):
-            self.weight.assign_change(change)
-            optimizer_slots.restart(optimizer, self.weight, change)
+            self.take_over(change, optimizer)
         self.weight.assign_rewiring(
             rewiring, request.rewire_rate, step, request.epoch, threshold
         )

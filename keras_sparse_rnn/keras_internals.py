@@ -9,6 +9,7 @@ layers keep their variable, and `engine.MaskedWeight`, `SparseWeight` and
 
 import contextlib
 import dataclasses
+import inspect
 
 import keras
 from keras.src.backend.common import global_state
@@ -114,6 +115,24 @@ def calls(model):
         for depth in sorted(nodes, reverse=True)
         for node in nodes[depth]
         if not node.is_input
+    ]
+
+
+def symbolic_calls(layer):
+    """The arguments of a layer's calls in graphs, of whichever model.
+
+    Args:
+        layer: Keras layer.
+
+    Returns:
+        List of a dict for each call, from the names of the arguments that it
+        was given to their values. Empty if only code calls the layer, as in a
+        subclassed model.
+    """
+    signature = inspect.signature(layer.call)
+    return [
+        signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
+        for node in layer._inbound_nodes
     ]
 
 

@@ -74,7 +74,18 @@ def add_masked_weight(
     ):
         if arguments.get(kind) is not None:
             arguments[kind] = wrapper(get(arguments[kind]), mask_variable)
-    return add_weight(name=name, shape=mask.shape, **arguments)
+    weight = add_weight(name=name, shape=mask.shape, **arguments)
+    weight.connections = mask_variable
+    return weight
+
+
+def mask_of(variable):
+    """The mask of a variable, `None` unless it is a sparse weight.
+
+    For who is given variables without the layers that they belong to, as
+    optimizers are.
+    """
+    return getattr(variable, "connections", None)
 
 
 def is_kept_with_mask(layer, variable):

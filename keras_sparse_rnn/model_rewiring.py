@@ -1,5 +1,7 @@
 """One rewiring of all sparse weights of a model."""
 
+import math
+
 import keras
 
 from keras_sparse_rnn import optimizer_slots
@@ -14,6 +16,7 @@ from keras_sparse_rnn.joint_rewiring import rewire_weights
 from keras_sparse_rnn.rewiring_state import KINDS
 from keras_sparse_rnn.rewiring_state import start_signs
 from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
+from keras_sparse_rnn.sparse_layers import chosen_sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_layers
 from keras_sparse_rnn.sparse_layers import sparse_weights
 from keras_sparse_rnn.tracing import is_tracing
@@ -140,6 +143,21 @@ def rewire(
     )
 
 
+def carry_along(rule, model, layers=None):
+    """Lets layers keep what a rule carries along.
+
+    Args:
+        rule: `RewiringRule`.
+        model: Keras model. Layers that are not built yet are left out.
+        layers: List of layers or of their names, to which to keep. Defaults to
+            `None`, all.
+    """
+    for layer in chosen_sparse_layers(model, layers):
+        for kind in sorted(rule.needs & {*KINDS}):
+            if layer.built:
+                layer.carry(kind)
+
+
 def check_carries(weights, rule):
     """Raises `ValueError` if a rule needs what layers do not carry along."""
     for kind in sorted(rule.needs & {*KINDS}):
@@ -263,6 +281,21 @@ def reaches_target(schedule, weights):
     """
     final = _final_sparsity(schedule)
     return final is not None and sparsity(weights) >= final - _rounding(weights)
+
+
+def is_target(schedule, sparsity):
+    """Whether a sparsity is the one that a schedule ends with.
+
+    Args:
+        schedule: As for `check_target`.
+        sparsity: Float, what the schedule returned, perhaps in single
+            precision.
+
+    Returns:
+        Boolean, `False` if the schedule does not tell.
+    """
+    final = _final_sparsity(schedule)
+    return final is not None and math.isclose(sparsity, final, rel_tol=1e-6)
 
 
 def tells_target(schedule):

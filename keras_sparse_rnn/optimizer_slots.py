@@ -11,7 +11,8 @@ from keras_sparse_rnn.sparse_weight import assign_at
 
 NEW_SLOTS = ("fresh", "survivors_mean")
 
-_AVERAGE = "_model_variables_moving_average"
+# Slots that hold weights: Keras's moving average, and `AveragedSGD`'s means.
+_AVERAGES = frozenset({"_model_variables_moving_average", "_averages"})
 
 # Slots that estimate a size: a fresh one divides by next to nothing, so that
 # the first steps of a new weight are oversized.
@@ -43,6 +44,7 @@ _REFUSED = {
 
 _KNOWN = (
     "SGD",
+    "AveragedSGD",
     "Adam",
     "AdamW",
     "Nadam",
@@ -129,9 +131,9 @@ def restart(optimizer, weight, rewiring, new_slots="fresh"):
     """Clears the slots of dropped places and starts those of new ones.
 
     Dropped places get what a fresh optimizer would hold, since a stale moment
-    would move a dropped weight again. The moving average of the weights
-    itself becomes 0 at dropped places and the weight at new ones. Survivors'
-    slots are not touched.
+    would move a dropped weight again. Averages of the weights themselves
+    become 0 at dropped places and the weight at new ones, and those of
+    `AveragedSGD` begin anew there. Survivors' slots are not touched.
 
     Args:
         optimizer: Keras optimizer.
@@ -147,7 +149,7 @@ def restart(optimizer, weight, rewiring, new_slots="fresh"):
     if not len(changed):
         return
     for inner, name, variable in slots_of(optimizer, weight.value):
-        if name == _AVERAGE:
+        if name in _AVERAGES:
             values = rewiring.changed_weights
         else:
             values = np.full(len(changed), _fresh_value(inner, name))
@@ -171,7 +173,7 @@ def clear_empty_places(optimizer, weight):
     empty = ~weight.mask.numpy()
     for inner, name, variable in slots_of(optimizer, weight.value):
         slot = variable.numpy()
-        fresh = 0.0 if name == _AVERAGE else _fresh_value(inner, name)
+        fresh = 0.0 if name in _AVERAGES else _fresh_value(inner, name)
         stray = (slot != np.asarray(fresh, slot.dtype)) & empty
         if stray.any():
             variable.assign(np.where(stray, fresh, slot).astype(slot.dtype))

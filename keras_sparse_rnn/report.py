@@ -54,7 +54,8 @@ class SparsityReport:
             an index each.
         multiply_adds: Integer, multiply-adds of a forward step of one sample:
             each recurrent and dense matrix once, that is one time step. A
-            look-up in an embedding multiplies nothing.
+            look-up in an embedding multiplies nothing; what decodes by it
+            multiplies as a dense layer does.
         multiply_adds_dense: Integer, the same were the model dense.
         exploration_rate: Float, the share of places that were connections at
             any time.
@@ -155,7 +156,7 @@ class SparsityReport:
                 f"{self.bytes_connections:,} for the connections alone, "
                 f"{self.bytes_dense:,} dense.",
                 "Multiply-adds per sample and time step, of these matrices and "
-                "other layers' (no embeddings, no convolutions): forward "
+                "other layers' (no look-ups, no convolutions): forward "
                 f"{self.multiply_adds:,} ({self.forward_ratio:.1%} of dense), "
                 f"training {self.training_multiply_adds:,} "
                 f"({self.training_ratio:.1%} of dense).",

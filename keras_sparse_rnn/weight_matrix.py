@@ -22,8 +22,9 @@ class WeightMatrix:
         active: Integer, weights that are connections. Defaults to `None`: all.
         applications: Integer, how often the forward pass of one sample
             multiplies by the matrix: once in a dense layer, once per time step
-            in a recurrent one, 0 for look-ups in an embedding. Defaults to
-            `1`.
+            in a recurrent one, 0 for look-ups in an embedding, and for a
+            decoder that is tied to it what the decoder is applied. Defaults
+            to `1`.
         sparse: Boolean, whether the matrix has a mask, which pruning and
             rewiring change. Defaults to `True`.
 
@@ -79,6 +80,10 @@ def weight_matrices(model, time_steps=1):
 
     Convolutions, and whatever else has not two dimensions, are left out. A
     matrix that several layers share is there once, as if it were applied once.
+    So is the table of a `ReversibleEmbedding`: its look-ups cost nothing, its
+    product in reverse is that of a dense layer on the same hidden states. The
+    graph of a Functional model tells whether there is one, and on what; where
+    only code calls the layer, it is counted once per time step.
 
     Args:
         model: Built Keras model, or layer.
@@ -116,15 +121,14 @@ def built_weight_matrices(model, time_steps=1):
     }
     found = {}
     for layer in layers:
-        is_sequential = id(layer) in each_step or _is_on_sequences(layer)
-        is_embedding = hasattr(layer, "embeddings")
-        applications = time_steps if is_sequential else 1
         for path, variable, active, sparse in _own_matrices(layer):
             matrix = WeightMatrix(
                 path,
                 tuple(variable.shape),
                 active,
-                0 if is_embedding else applications,
+                _applications(
+                    layer, variable, time_steps, id(layer) in each_step
+                ),
                 sparse,
             )
             found.setdefault(id(variable), matrix)
@@ -142,6 +146,35 @@ def _check_all_built(model):
                 f"Received: model={model.name!r}, not built"
             )
     check_built(model)
+
+
+def _applications(layer, variable, time_steps, is_at_each_step):
+    """How often a layer multiplies by one of its matrices."""
+    if variable is _decoder(layer):
+        return _applications_in_reverse(layer, time_steps, is_at_each_step)
+    if hasattr(layer, "embeddings"):
+        return 0
+    is_sequential = is_at_each_step or _is_on_sequences(layer)
+    return time_steps if is_sequential else 1
+
+
+def _decoder(layer):
+    """The matrix by which an embedding decodes, `None` if it does not."""
+    if not isinstance(layer, keras.layers.ReversibleEmbedding):
+        return None
+    return keras_internals.weight_variable(
+        layer, "embeddings" if layer.tie_weights else "reverse_embeddings"
+    )
+
+
+def _applications_in_reverse(layer, time_steps, is_at_each_step):
+    calls = keras_internals.symbolic_calls(layer)
+    if not calls or is_at_each_step:
+        return time_steps
+    in_reverse = [call for call in calls if call.get("reverse")]
+    if any(len(call["inputs"].shape) > 2 for call in in_reverse):
+        return time_steps
+    return 1 if in_reverse else 0
 
 
 def _applies_at_each_step(layer):

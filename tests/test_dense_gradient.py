@@ -64,6 +64,14 @@ def looked_up_twice():
     return keras.Model(inputs, difference)
 
 
+def decoding_by_the_table(**arguments):
+    inputs = keras.Input((STEPS,), dtype="int32")
+    table = ksr.SparseReversibleEmbedding(11, 4, sparsity=0.5, **arguments)
+    hidden = recurrent("SparseGRU", 4)(table(inputs))
+    logits = table(hidden, reverse=True)
+    return keras.Model(inputs, keras.layers.Dense(2)(logits))
+
+
 MODELS = {
     "LSTM": lambda: of_sequences(recurrent("SparseLSTM")),
     "GRU": lambda: of_sequences(recurrent("SparseGRU", reset_after=False)),
@@ -93,6 +101,8 @@ MODELS = {
     "Embedding, GRU and Dense": text,
     "called twice": called_twice,
     "looked up twice": looked_up_twice,
+    "tied decoder": decoding_by_the_table,
+    "untied decoder": lambda: decoding_by_the_table(tie_weights=False),
 }
 NATIVE = {
     "LSTM": lambda: of_sequences(recurrent("SparseLSTM", engine="native")),
@@ -142,7 +152,9 @@ def test_gradients_of_every_layer_eagerly(name):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("name", ["Embedding, GRU and Dense", "called twice"])
+@pytest.mark.parametrize(
+    "name", ["Embedding, GRU and Dense", "called twice", "tied decoder"]
+)
 def test_gradients_in_a_traced_function(name, jit_compile):
     assert_notes_what_a_tape_gives(MODELS[name](), jit_compile=jit_compile)
 

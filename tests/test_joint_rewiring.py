@@ -9,6 +9,7 @@ import pytest
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.joint_rewiring import ModelRewiring
 from keras_sparse_rnn.joint_rewiring import Request
+from keras_sparse_rnn.joint_rewiring import prune_weights
 from keras_sparse_rnn.joint_rewiring import rewire_weights
 
 ALL_KINDS = ["momentum", "signs"]
@@ -155,6 +156,25 @@ def test_pruned_together_the_total_is_exact():
     assert total == int(0.2 * places + 0.5)
     shares = {round(weight.sparsity, 2) for weight in weights}
     assert len(shares) > 1
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_pruning_alone_does_what_it_does_before_a_rewiring_of_rate_0(together):
+    states = []
+    for alone in (True, False):
+        keras.utils.set_random_seed(5)
+        model = make_model()
+        weights = ksr.sparse_weights(model)
+        if alone:
+            prune_weights(weights, model.optimizer, 0.8, together)
+            assert [weight.rewirings for weight in weights] == [0] * 3
+        else:
+            rewire(model, "st_rnn", 0.0, sparsity=0.8, pruned_together=together)
+        optimizer = [slot.numpy() for slot in model.optimizer.variables]
+        values = [np.array(weight.value) for weight in weights]
+        masks = [np.array(weight.mask) for weight in weights]
+        states.append(optimizer + values + masks)
+    assert same(*states)
 
 
 def test_slots_of_pruned_places_are_cleared():

@@ -42,7 +42,7 @@ def test_the_papers_model():
     assert "1,024 biases of sparse layers, 514 weights of other" in text
     assert "non-trainable parameters" in text
     assert "Bytes of these matrices, without biases, other layers" in text
-    assert "of these matrices and other layers' (no embeddings, no" in text
+    assert "of these matrices and other layers' (no look-ups, no" in text
     assert "20,000×256" in text
 
 

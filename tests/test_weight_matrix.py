@@ -70,6 +70,64 @@ def test_what_is_applied_at_each_time_step():
     assert set(one_step.values()) == {1}
 
 
+DECODERS = {
+    "at every step": (True, 7),
+    "of the last state": (False, 1),
+}
+
+
+@pytest.mark.parametrize("kind", [L.ReversibleEmbedding, None])
+@pytest.mark.parametrize("tie_weights", [True, False])
+@pytest.mark.parametrize(
+    ("return_sequences", "expected"), DECODERS.values(), ids=DECODERS
+)
+def test_a_table_that_decodes_is_applied_as_often_as_it_does(
+    kind, tie_weights, return_sequences, expected
+):
+    arguments = {"tie_weights": tie_weights, "name": "words"}
+    if kind is None:
+        table = ksr.SparseReversibleEmbedding(9, 4, sparsity=0.5, **arguments)
+    else:
+        table = kind(9, 4, **arguments)
+    tokens = keras.Input((7,), dtype="int32")
+    hidden = L.LSTM(4, return_sequences=return_sequences)(table(tokens))
+    model = keras.Model(tokens, table(hidden, reverse=True))
+    matrices = ksr.weight_matrices(model, time_steps=7)
+    found = {each.path: each.applications for each in matrices}
+    assert len(found) == 3 + (not tie_weights)
+    if tie_weights:
+        assert found["words/embeddings"] == expected
+    else:
+        assert found["words/embeddings"] == 0
+        assert found["words/reverse_embeddings"] == expected
+
+
+def test_a_table_that_only_is_looked_up_multiplies_nothing():
+    model = keras.Sequential(
+        [
+            keras.Input((7,), dtype="int32"),
+            ksr.SparseReversibleEmbedding(9, 4, sparsity=0.5, name="words"),
+        ]
+    )
+    [matrix] = ksr.weight_matrices(model, time_steps=7)
+    assert matrix.applications == 0
+
+
+def test_a_table_that_only_code_calls_counts_as_decoding_at_every_step():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = ksr.SparseReversibleEmbedding(9, 4, sparsity=0.5)
+
+        def call(self, tokens):
+            return self.table(self.table(tokens), reverse=True)
+
+    model = Subclassed()
+    model(keras.ops.zeros((2, 7), "int32"))
+    [matrix] = ksr.weight_matrices(model, time_steps=7)
+    assert matrix.applications == 7
+
+
 def test_the_layers_of_a_cell_are_applied_at_each_time_step():
     class Cell(L.Layer):
         state_size = 3

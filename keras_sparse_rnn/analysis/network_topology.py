@@ -41,7 +41,8 @@ def network_topology(model):
     anything else, a dense layer or a sum, are taken in their order. A layer
     that is called several times counts as at its first call. In a subclassed
     or nested model what goes where is not known: its matrices have
-    `inputs=None`.
+    `inputs=None`, and so has the decoder of a `SparseReversibleEmbedding` that
+    is not tied. A tied one is there once, as the embedding.
 
     Args:
         model: Built Keras model, or layer, with sparse weights.
@@ -134,7 +135,10 @@ def _topology_of(weights, names, inputs_of_layer):
     matrices = []
     for weight in weights:
         units = names.of(weight.layer)
-        if weight.name in weight.layer.recurrent_names:
+        if weight.name == "reverse_embeddings":
+            inputs = None
+            units = Units(f"{units.name} in reverse", weight.shape[1])
+        elif weight.name in weight.layer.recurrent_names:
             inputs = (units,)
         else:
             inputs = inputs_of_layer.get(id(weight.layer))

@@ -86,7 +86,7 @@ def survival_curve(topologies):
     if not seen:
         raise ValueError(
             "Expected topologies with connections before the last epoch. "
-            f"Received: {epochs} epochs without"
+            f"Received: len(topologies)={epochs}, without"
         )
     # A life of an age lasted every age before, so these come first.
     at_risk, dropped = at_risk[:seen], dropped[:seen]

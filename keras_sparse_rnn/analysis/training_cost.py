@@ -149,8 +149,11 @@ def training_cost(model, method="st_rnn", samples=1, time_steps=1, **settings):
             `1`.
         **settings: What the method asks for:
 
-            - every_steps: Integer of at least 1, optimizer steps between
-              rewirings (`"rigl"`, `"granet"`).
+            - frequency: How often it is rewired, as in `RewiringCallback`: an
+              integer, optimizer steps from one rewiring to the next, or a
+              string such as `"epoch"` (`"rigl"`, `"granet"`).
+            - steps_per_epoch: Integer of at least 1, optimizer steps. Needed
+              where `frequency` counts epochs.
             - schedule: Object called as `schedule(step) -> (should_prune,
               sparsity)`. Every sparse matrix is taken to have the sparsity of
               the last step that pruned, and to be dense before the first
@@ -176,7 +179,7 @@ def training_cost(model, method="st_rnn", samples=1, time_steps=1, **settings):
     Example:
 
     >>> cost = ksr.training_cost(
-    ...     model, "rigl", samples=100 * 25_000, time_steps=100, every_steps=98
+    ...     model, "rigl", samples=100 * 25_000, time_steps=100, frequency=98
     ... )
     >>> cost.training_ratio
     0.0812...
@@ -243,7 +246,7 @@ def training_cost_of_matrices(matrices, method="st_rnn", samples=1, **settings):
     if not meter.steps:
         raise ValueError(
             "A method must return at least one stage that takes steps. "
-            f"Received: {stages} from method={method!r}"
+            f"Received: stages={stages} from method={method!r}"
         )
     last = stages[-1].matrices
     # A multiply-add is two operations.
@@ -279,7 +282,7 @@ def _check_settings(method, find_stages, settings):
     if not set(needed) <= set(settings) <= set(known):
         raise ValueError(
             f"method={method!r} needs {_listed(needed)}, and knows "
-            f"{_listed(known)}. Received: {_listed(settings)}"
+            f"{_listed(known)}. Received: settings={[*settings]}"
         )
 
 

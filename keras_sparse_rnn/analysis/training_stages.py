@@ -11,6 +11,7 @@ import itertools
 
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.frequency import parse_frequency
 from keras_sparse_rnn.rewiring import ask
 from keras_sparse_rnn.topology.counted_topology import nearest_integer
 
@@ -42,14 +43,14 @@ def constant(matrices):
     return [Stage(matrices)]
 
 
-def rigl(matrices, every_steps):
-    """RigL: of `every_steps + 1` steps one takes a dense gradient.
+def rigl(matrices, frequency, steps_per_epoch=None):
+    """RigL: a step with a dense gradient after every so many others.
 
     As its authors count: the step that rewires comes on top of the others, and
     rewiring goes on until the end of training.
     """
-    check_integer("every_steps", every_steps, 1)
-    return [Stage(matrices, every_steps + 1, 1)]
+    steps = _steps_between(frequency, steps_per_epoch)
+    return [Stage(matrices, steps + 1, 1)]
 
 
 def snfs(matrices, history=None):
@@ -80,7 +81,8 @@ def pruned(matrices, schedule=None, steps=None, history=None):
     if not any(matrix.sparse for matrix in matrices):
         raise ValueError(
             "Pruning needs at least one matrix with a mask. "
-            f"Received: {[matrix.path for matrix in matrices]}, none sparse"
+            f"Received: matrices={[matrix.path for matrix in matrices]}, none "
+            "sparse"
         )
     if schedule is None:
         return redistributed(matrices, history)
@@ -96,13 +98,18 @@ def pruned(matrices, schedule=None, steps=None, history=None):
     ]
 
 
-def granet(matrices, every_steps, schedule=None, steps=None, history=None):
+def granet(
+    matrices,
+    frequency,
+    steps_per_epoch=None,
+    schedule=None,
+    steps=None,
+    history=None,
+):
     """GraNet: pruning along a schedule, and RigL's rewiring."""
-    check_integer("every_steps", every_steps, 1)
+    between = _steps_between(frequency, steps_per_epoch)
     return [
-        dataclasses.replace(
-            stage, dense_gradients=stage.steps / (every_steps + 1)
-        )
+        dataclasses.replace(stage, dense_gradients=stage.steps / (between + 1))
         for stage in pruned(matrices, schedule, steps, history)
     ]
 
@@ -133,6 +140,20 @@ METHODS = {
     "iss": iss,
     "granet": granet,
 }
+
+
+def _steps_between(frequency, steps_per_epoch):
+    """The optimizer's steps from one rewiring to the next."""
+    parsed = parse_frequency(frequency)
+    if parsed.is_by_steps:
+        return parsed.count
+    if steps_per_epoch is None:
+        raise ValueError(
+            "A `frequency` in epochs needs `steps_per_epoch`. Received: "
+            f"frequency={frequency!r}, steps_per_epoch=None"
+        )
+    check_integer("steps_per_epoch", steps_per_epoch, 1)
+    return parsed.count * steps_per_epoch
 
 
 def _all_active(matrices):
@@ -172,13 +193,13 @@ def _recorded(matrices, history):
         if not isinstance(entry, collections.abc.Mapping):
             raise ValueError(
                 "An entry of `history` must be a dict from paths of matrices "
-                f"to numbers of connections. Received: {entry!r}"
+                f"to numbers of connections. Received: entry={entry!r}"
             )
         unknown = [path for path in entry if path not in paths]
         if unknown:
             raise ValueError(
                 f"`history` must name sparse matrices of the model: {paths}. "
-                f"Received: {unknown}"
+                f"Received: paths={unknown}"
             )
         yield [
             matrix.with_active(entry.get(matrix.path, matrix.active))

@@ -7,6 +7,10 @@ from keras_sparse_rnn.callbacks.iss_callback import ISSCallback
 from keras_sparse_rnn.callbacks.magnitude_pruning_callback import (
     MagnitudePruningCallback,
 )
+from keras_sparse_rnn.callbacks.non_monotone_averaging import (
+    NonMonotoneAveraging,
+)
+from keras_sparse_rnn.callbacks.reset_states import ResetStates
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 from keras_sparse_rnn.callbacks.rigl_callback import RigLCallback
 from keras_sparse_rnn.callbacks.set_callback import SETCallback
@@ -19,6 +23,8 @@ __all__ = [
     "EpochSeed",
     "ISSCallback",
     "MagnitudePruningCallback",
+    "NonMonotoneAveraging",
+    "ResetStates",
     "RewiringCallback",
     "RigLCallback",
     "SETCallback",

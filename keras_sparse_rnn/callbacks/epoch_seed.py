@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_sparse_rnn import keras_internals
 from keras_sparse_rnn.arguments import check_integer
+from keras_sparse_rnn.callbacks.reset_states import reset_states
 
 
 class EpochSeed(keras.callbacks.Callback):
@@ -69,8 +69,6 @@ class EpochSeed(keras.callbacks.Callback):
             dtype = keras.backend.standardize_dtype(generator.state.dtype)
             # 31 bits fit every backend's type of seed.
             generator.state.assign(np.array([seed >> 1, 0]).astype(dtype))
-        for layer in layers:
-            for state in keras_internals.rnn_states(layer):
-                state.assign(ops.zeros_like(state))
+        reset_states(self.model)
         if self.data is not None:
             self.data.set_epoch(epoch)

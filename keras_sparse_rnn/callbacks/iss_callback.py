@@ -20,8 +20,8 @@ class ISSCallback(keras.callbacks.Callback):
     below the threshold are set to 0, before the validation if there is one.
     They may come back in the next epoch; `shrink(model)` removes for good the
     units that are dead in the end. The regularizer stays with the model, in
-    further training too; what `shrink` returns, or is loaded from a file, has
-    none.
+    further training too, until `remove_iss_regularizer(model)`; what `shrink`
+    returns, or is loaded from a file, has none.
 
     At the end of each epoch `alive_units` is added to `logs`: the number of
     units of all layers that `shrink` would keep for their effect.

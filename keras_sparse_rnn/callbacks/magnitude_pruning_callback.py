@@ -120,7 +120,7 @@ class MagnitudePruningCallback(RewiringCallback):
             return
         if self.frequency.is_by_steps:
             # Anew in each epoch: loss scaling may have skipped steps.
-            last = self._timetable.last_of(self._steps_to_come(epoch))
+            last = self.run.timetable.last_of(self._steps_to_come(epoch))
             if last >= 0:
                 self._end_at(last)
                 if last <= self.start:

@@ -32,7 +32,7 @@ class NeededGradients:
         self._steps = None
         if self._gradients:
             self._steps = NotingSteps(model, [*self._gradients.values()])
-        self._batches_noted = 0
+        self.count_anew()
         self._has_average = "momentum" not in self._gradients
         self.begin_epoch()
 
@@ -53,6 +53,23 @@ class NeededGradients:
         if not self._has_average:
             self._has_average = self._gradients["momentum"].are_not_all_0()
         return self._has_average
+
+    def are_there_or_noted_next(self, batch, batches):
+        """Whether all is there. If not, lets the next step note what is not.
+
+        Args:
+            batch: Integer, the batch that begins.
+            batches: Integer, how many an epoch has, or `None`.
+        """
+        if not self.has_average():
+            return False
+        if not self.is_missing():
+            return True
+        # That of an epoch's last step would be lost.
+        ahead = self._model.steps_per_execution
+        if batches is None or batch + ahead < batches:
+            self.note_next()
+        return False
 
     def note_next(self):
         """Lets the next step note its gradient, if an update begins with it."""
@@ -90,8 +107,11 @@ class NeededGradients:
         if "gradient" not in self._gradients:
             return None
         self._is_there = False
-        self._batches_noted = 0
         return self._gradients["gradient"].of(weights)
+
+    def count_anew(self):
+        """Lets `steps_noted` begin at 0."""
+        self._batches_noted = 0
 
     @property
     def steps_noted(self):

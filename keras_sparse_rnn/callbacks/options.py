@@ -11,7 +11,7 @@ REWIRING = (
 )
 
 
-def takes_options(*names):
+def takes_options(*names, by_place=()):
     """Class decorator: `**options` of the constructor are these arguments.
 
     With this, `help()` and `inspect.signature()` show them, and an error about
@@ -19,6 +19,8 @@ def takes_options(*names):
 
     Args:
         *names: Strings, names of arguments of `RewiringCallback`.
+        by_place: Tuple of strings, more of them, which may be passed by place
+            too, after the constructor's own. Defaults to `()`.
     """
     known = inspect.signature(RewiringCallback.__init__).parameters
 
@@ -28,6 +30,7 @@ def takes_options(*names):
         signature = inspect.Signature(
             [
                 *(each for each in own if each.kind != each.VAR_KEYWORD),
+                *(known[name] for name in by_place),
                 *(
                     known[name].replace(kind=inspect.Parameter.KEYWORD_ONLY)
                     for name in names
@@ -46,7 +49,15 @@ def takes_options(*names):
                     f"{[*signature.parameters][1:]}. Received: "
                     + ", ".join(f"{each}={kwargs[each]!r}" for each in unknown)
                 )
-            constructor(self, *args, **kwargs)
+            try:
+                bound = signature.bind(self, *args, **kwargs)
+            except TypeError as error:
+                # Python's own says `__init__()`, of no class.
+                raise TypeError(
+                    f"{cls.__name__} expects the arguments "
+                    f"{[*signature.parameters][1:]}: {error}"
+                ) from None
+            constructor(**bound.arguments)
 
         __init__.__signature__ = signature
         cls.__init__ = __init__

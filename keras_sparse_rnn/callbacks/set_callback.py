@@ -1,8 +1,10 @@
 """Sparse evolutionary training: magnitude drop, random growth."""
 
+from keras_sparse_rnn.callbacks.options import takes_options
 from keras_sparse_rnn.callbacks.rewiring_callback import RewiringCallback
 
 
+@takes_options(by_place=("start", "end", "layers", "new_slots", "log_dir"))
 class SETCallback(RewiringCallback):
     """Rewires by ST-RNN's rule: smallest |w| go, random ones come at 0.
 
@@ -19,8 +21,9 @@ class SETCallback(RewiringCallback):
 
     Args:
         rewire_rate: Float in `[0, 1]`, the initial rewire rate ζ₀.
-        rule, frequency, start, end, layers, new_slots, log_dir: As in
-            `RewiringCallback`.
+        rule, frequency: As in `RewiringCallback`.
+        **options: `start`, `end`, `layers`, `new_slots` and `log_dir`, as in
+            `RewiringCallback`. They may be passed by place, in this order.
 
     Raises:
         ValueError: As `RewiringCallback`.
@@ -36,25 +39,7 @@ class SETCallback(RewiringCallback):
         - Mocanu et al., Nature Communications 9:2383, 2018
     """
 
-    # Of its own so that Python's errors on arguments name this class.
     def __init__(
-        self,
-        rewire_rate,
-        rule="st_rnn",
-        frequency="epoch",
-        start=None,
-        end=None,
-        layers=None,
-        new_slots="fresh",
-        log_dir=None,
+        self, rewire_rate, rule="st_rnn", frequency="epoch", **options
     ):
-        super().__init__(
-            rewire_rate,
-            rule,
-            frequency,
-            start,
-            end,
-            layers,
-            new_slots,
-            log_dir,
-        )
+        super().__init__(rewire_rate, rule, frequency, **options)

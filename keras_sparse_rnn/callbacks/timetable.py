@@ -1,5 +1,7 @@
 """When to rewire in a run: by epochs, or by steps of the optimizer."""
 
+import logging
+
 
 class EpochTimetable:
     """Rewires at the beginning of some epochs.
@@ -26,6 +28,10 @@ class EpochTimetable:
             self.first <= epoch < self.stop
             and (epoch - self.first) % self._count == 0
         )
+
+    def is_last(self, epoch):
+        """Whether an epoch is the last at whose beginning it may be due."""
+        return self.first <= epoch == self.stop - 1
 
     def last_before(self, epoch):
         """The last epoch before this one at which it was time, or -1."""
@@ -59,7 +65,7 @@ class StepTimetable:
     def __init__(self, count, start, end, last, stop):
         self._count = count
         self._end = end
-        self.first = count if start is None else start
+        self.first = self._start = count if start is None else start
         if last >= 0:
             self.first = max(last + count, self.first)
         self.stop = min(
@@ -70,6 +76,10 @@ class StepTimetable:
     def is_time(self, step):
         """Whether so many steps were made that it is time again."""
         return step >= self._due
+
+    def is_open(self, step):
+        """Whether the schedule has begun, and not ended."""
+        return step >= self._start and not self.is_over(step)
 
     def is_over(self, step):
         """Whether the schedule has ended."""
@@ -103,3 +113,27 @@ class StepTimetable:
             of_training: Float, the progress of the training.
         """
         return of_training if self._end is None else step / self._end
+
+
+def log_if_never_due(timetable, what):
+    """Logs a note if the first time is after the last.
+
+    Args:
+        timetable: `EpochTimetable` or `StepTimetable`.
+        what: String, what will not happen to connections: `"rewired"` or
+            `"pruned"`.
+    """
+    if timetable.stop is None or timetable.stop > timetable.first:
+        return
+    # Logged, no Python warning: one epoch is a fair thing to try.
+    logging.getLogger("keras_sparse_rnn").warning(
+        "No connection will be %s: the first time would be at the beginning of "
+        "%s %d, counted from 0, and it ends before %s %d. Train for longer, or "
+        "pass `start=` or `frequency=`, or to a `fit` that goes on with "
+        "training `initial_epoch=`.",
+        what,
+        timetable.unit,
+        timetable.first,
+        timetable.unit,
+        timetable.stop,
+    )

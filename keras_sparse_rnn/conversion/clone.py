@@ -1,5 +1,6 @@
 """Cloning a model with some of its layers, however deep, put into others."""
 
+import collections
 import contextlib
 import re
 import tempfile
@@ -21,6 +22,7 @@ SPARSE_CLASSES = {
     keras.layers.GRUCell: sparse.SparseGRUCell,
     keras.layers.LSTM: sparse.SparseLSTM,
     keras.layers.LSTMCell: sparse.SparseLSTMCell,
+    keras.layers.ReversibleEmbedding: sparse.SparseReversibleEmbedding,
     keras.layers.SimpleRNN: sparse.SparseSimpleRNN,
     keras.layers.SimpleRNNCell: sparse.SparseSimpleRNNCell,
     sparse.RHN: sparse.SparseRHN,
@@ -183,14 +185,25 @@ def serialised_layer(cls, config):
 
 
 def pairs(source, target):
-    """Pairs of each layer, however deep, and its counterpart in a clone."""
-    return list(
-        zip(
-            keras_internals.flatten_layers(source),
-            keras_internals.flatten_layers(target),
-            strict=True,
+    """Pairs of each layer, however deep, and its counterpart in a clone.
+
+    Raises:
+        ValueError: If a layer has several counterparts.
+    """
+    ours = keras_internals.flatten_layers(source)
+    theirs = keras_internals.flatten_layers(target)
+    if len(ours) != len(theirs):
+        more = collections.Counter(each.name for each in theirs)
+        more.subtract(each.name for each in ours)
+        # Inputs without a name have another one in the clone.
+        name = next(each.name for each in ours if more[each.name] > 0)
+        raise ValueError(
+            f"'{name}' is called by the model itself, and inside of another "
+            "layer too, as by `Bidirectional` or `TimeDistributed`. In a clone "
+            "these would be two layers, with weights of their own: call it in "
+            f"one of these ways only. Received: model={source.name!r}"
         )
-    )
+    return list(zip(ours, theirs, strict=True))
 
 
 def copy_state(source, target, values=None):

@@ -1,10 +1,8 @@
 """Sparse embedding layer."""
 
 import keras
-from keras import ops
 
-from keras_sparse_rnn.dense_gradient import effective_rows
-from keras_sparse_rnn.engine import MaskedWeight
+from keras_sparse_rnn.layers.masked_lookup import MaskedLookup
 from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_layer import RefusesDenseAdapters
 from keras_sparse_rnn.layers.sparse_layer import SparseLayer
@@ -12,9 +10,7 @@ from keras_sparse_rnn.layers.sparse_layer import SparseLayer
 
 @keras.saving.register_keras_serializable("keras_sparse_rnn")
 @takes_arguments_of(keras.layers.Embedding)
-class SparseEmbedding(
-    RefusesDenseAdapters, SparseLayer, keras.layers.Embedding
-):
+class SparseEmbedding(RefusesDenseAdapters, SparseLayer, MaskedLookup):
     """Embedding layer whose table is sparse.
 
     Args:
@@ -54,13 +50,3 @@ class SparseEmbedding(
     """
 
     sparse_names = ("embeddings",)
-    embeddings = MaskedWeight()
-
-    def call(self, inputs):
-        if inputs.dtype not in ("int32", "int64"):
-            inputs = ops.cast(inputs, "int32")
-        if hasattr(inputs, "dense_shape") or hasattr(inputs, "row_splits"):
-            # Sparse and ragged indices, for which Keras gathers otherwise.
-            return super().call(inputs)
-        outputs = effective_rows(self, "embeddings", inputs)
-        return ops.cast(outputs, self.compute_dtype)

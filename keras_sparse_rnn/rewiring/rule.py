@@ -104,6 +104,32 @@ class RewiringRule:
         functions = (self.drop, self.grow, self.redistribute, self.walk)
         return SOURCES & frozenset().union(*map(asked_by, functions))
 
+    def rate_at(self, progress, rewire_rate):
+        """The rewire rate at some point of the schedule.
+
+        Args:
+            progress: Float, 1 at the schedule's end.
+            rewire_rate: Float in `[0, 1]`, the initial rate ζ₀.
+
+        Returns:
+            Float in `[0, 1]`.
+
+        Raises:
+            ValueError: If the schedule does not give one.
+        """
+        factor = self.schedule(progress)
+        try:
+            rate = rewire_rate * float(factor)
+        except (TypeError, ValueError):
+            rate = None
+        if rate is None or not 0 <= rate <= 1:
+            raise ValueError(
+                "A schedule must return a number by which "
+                f"rewire_rate={rewire_rate} stays in [0, 1]. Received: "
+                f"{factor!r} from schedule={self.schedule}"
+            )
+        return rate
+
 
 def st_rnn_rule():
     """ST-RNN: smallest |w|, random growth from 0, cosine decay."""

@@ -77,14 +77,14 @@ def check_sources(needs, sources, shape):
     if unknown:
         raise ValueError(
             f"What a rule can look at is {sorted(SOURCES)}. "
-            f"Received: {sorted(unknown)}"
+            f"Received: sources={sorted(unknown)}"
         )
     missing = [name for name in sorted(needs) if sources.get(name) is None]
     if missing:
         given = sorted(name for name in sources if sources[name] is not None)
         raise ValueError(
             f"The rule looks at {missing}, which must be supplied by keyword. "
-            f"Received: {given}"
+            f"Received: sources={given}"
         )
     for name in sorted(needs):
         value = sources[name]
@@ -97,7 +97,7 @@ def check_sources(needs, sources, shape):
         elif np.shape(value) != shape:
             raise ValueError(
                 f"`{name}` must be an array of the weight's shape {shape}. "
-                f"Received: {name} of the shape {np.shape(value)}"
+                f"Received: {name}.shape={np.shape(value)}"
             )
 
 

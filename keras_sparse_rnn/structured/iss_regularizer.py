@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_sparse_rnn.arguments import check_above_0
 from keras_sparse_rnn.arguments import plain_number
+from keras_sparse_rnn.sparse_layers import check_built
 from keras_sparse_rnn.structured.removable_units import log_layers_left_alone
 from keras_sparse_rnn.structured.removable_units import removable_units
 
@@ -29,7 +30,7 @@ def add_iss_regularizer(model, strength):
     It is one of the model's `losses`, so that `fit` and `model.losses` of a
     hand-written loop have it. It is no part of what is saved with the model: a
     model that is loaded is regularized anew. Like any regularizer it holds
-    while the layer is trainable.
+    while the layer is trainable; `remove_iss_regularizer` takes it off.
 
     Layers whose units are read by anything but recurrent and `Dense` layers,
     or are an output of the model, are left alone; so are subclasses of Keras's
@@ -74,6 +75,40 @@ def add_iss_regularizer(model, strength):
             units, plain_number(strength), of_user
         )
     _trace_anew(model)
+
+
+def remove_iss_regularizer(model):
+    """Takes off the penalty of `add_iss_regularizer`, or of `ISSCallback`.
+
+    For training on without it, as when small weights were set to 0 and the
+    others are to recover. The user's own regularizers stay. If there is no such
+    penalty nothing happens.
+
+    Args:
+        model: Built Keras model. If it was trained before, its functions are
+            traced anew.
+
+    Raises:
+        ValueError: If the model is not built.
+
+    Example:
+
+    ```python
+    model.fit(x, y, epochs=50, callbacks=[ksr.ISSCallback(strength=1e-4)])
+    ksr.remove_iss_regularizer(model)
+    model.evaluate(x, y)  # the loss alone
+    ```
+    """
+    check_built(model)
+    regularized = [
+        variable
+        for variable in model.weights
+        if isinstance(variable.regularizer, ISSRegularizer)
+    ]
+    for variable in regularized:
+        variable.regularizer = variable.regularizer.of_user
+    if regularized:
+        _trace_anew(model)
 
 
 def has_iss_regularizer(model, strength):

@@ -135,7 +135,7 @@ def test_an_epoch_in_which_nothing_came():
     [
         ([], r"Received: len\(topologies\)=0"),
         (as_masks(HISTORY[:1]), r"Received: len\(topologies\)=1"),
-        (as_masks([[0], [0], [1]]), "Received: 3 epochs without"),
+        (as_masks([[0], [0], [1]]), r"Received: len\(topologies\)=3, without"),
         ("run_1", r"`load_topologies` returns.* Received: topologies='run_1'"),
         (ksr.TopologyHistory(), r"`\.topologies` of a `TopologyHistory`"),
         (

@@ -86,7 +86,7 @@ def test_the_papers_figures_come_out(
     network, sparsity, start, method, train, test, millions
 ):
     matrices = {"LSTM": language_model, "RHN": highway_network}[network]()
-    settings = {"every_steps": STEPS_AN_EPOCH} if method == "rigl" else {}
+    settings = {"frequency": STEPS_AN_EPOCH} if method == "rigl" else {}
     cost = ksr.training_cost_of_matrices(
         sparse(matrices, sparsity, start), method, **settings
     )
@@ -201,7 +201,7 @@ def text_model(**arguments):
 def test_a_model_is_counted_over_its_sequences():
     model = text_model(sparsity=0.75)
     cost = ksr.training_cost(
-        model, "rigl", samples=300, time_steps=100, every_steps=50
+        model, "rigl", samples=300, time_steps=100, frequency=50
     )
     forward, dense = 100 * 512 + 32, 100 * 2048 + 32
     step = (3 * forward * 50 + 2 * forward + dense) / 51

@@ -26,8 +26,14 @@ def square(active, places=100):
         ("dsr", {}, 0.2),
         ("deep_r", {}, 0.2),
         ("snfs", {}, (2 * 0.2 + 1) / 3),
-        ("rigl", {"every_steps": 1}, (3 * 0.2 + 2 * 0.2 + 1) / 6),
-        ("rigl", {"every_steps": 100}, (60 + 2 * 0.2 + 1) / 303),
+        ("rigl", {"frequency": 1}, (3 * 0.2 + 2 * 0.2 + 1) / 6),
+        ("rigl", {"frequency": 100}, (60 + 2 * 0.2 + 1) / 303),
+        ("rigl", {"frequency": "100 steps"}, (60 + 2 * 0.2 + 1) / 303),
+        (
+            "rigl",
+            {"frequency": "2 epochs", "steps_per_epoch": 50},
+            (60 + 2 * 0.2 + 1) / 303,
+        ),
         ("iss", {"shrunk": square(50, 50), "dense_share": 0.25}, 0.625),
         ("iss", {"shrunk": square(50, 50), "dense_share": 1}, 1),
     ],
@@ -66,7 +72,7 @@ def test_pruning_is_integrated_over_its_schedule(steps):
     assert cost.parameters == round(100 * at_end)
     assert cost.inference_ratio == cost.parameters / 100
     granet = ksr.training_cost_of_matrices(
-        square(37), "granet", schedule=cubic, steps=steps, every_steps=9
+        square(37), "granet", schedule=cubic, steps=steps, frequency=9
     )
     # One step of ten takes a dense gradient: a third of it is dense.
     assert granet.training_ratio == pytest.approx(mean + 0.1 * (1 - mean) / 3)
@@ -115,7 +121,7 @@ def test_dense_gradients_come_on_top_of_a_history(counts, every):
     snfs = ksr.training_cost_of_matrices(square(1), "snfs", history=history)
     assert snfs.training_ratio == pytest.approx((2 * mean + 1) / 3)
     granet = ksr.training_cost_of_matrices(
-        square(1), "granet", history=history, every_steps=every
+        square(1), "granet", history=history, frequency=every
     )
     share = 1 / (every + 1)
     assert granet.training_ratio == pytest.approx(mean + share * (1 - mean) / 3)
@@ -151,18 +157,29 @@ def test_a_function_is_a_method():
         (None, {}, r"Received: method=None"),
         (
             "set",
-            {"every_steps": 3},
+            {"frequency": 3},
             r"method='set' needs no settings, and knows no settings\. "
-            r"Received: the settings \['every_steps'\]",
+            r"Received: settings=\['frequency'\]",
         ),
         (
             "rigl",
             {},
-            r"needs the settings \['every_steps'\], and knows .*"
-            r"Received: no settings",
+            r"needs the settings \['frequency'\], and knows .*"
+            r"Received: settings=\[\]",
         ),
-        ("rigl", {"every_steps": 0}, r"Received: every_steps=0"),
-        ("granet", {"every_steps": 1}, r"either `schedule`.*or `history`"),
+        ("rigl", {"frequency": 0}, r"Received: frequency=0"),
+        ("rigl", {"frequency": "batch"}, r"Received: frequency='batch'"),
+        (
+            "rigl",
+            {"frequency": "epoch"},
+            r"Received: frequency='epoch', steps_per_epoch=None",
+        ),
+        (
+            "granet",
+            {"frequency": "epoch", "steps_per_epoch": 0, "history": [{}]},
+            r"Received: steps_per_epoch=0",
+        ),
+        ("granet", {"frequency": 1}, r"either `schedule`.*or `history`"),
         ("magnitude_pruning", {}, r"either `schedule`.*or `history`"),
         (
             "magnitude_pruning",
@@ -196,10 +213,14 @@ def test_a_function_is_a_method():
             r"in \[0, 1\]\. Received: dense_share=1\.5",
         ),
         ("snfs", {"history": []}, r"an entry for each epoch"),
-        ("snfs", {"history": [3]}, r"must be a dict.*Received: 3"),
-        ("snfs", {"history": [{"wrong": 3}]}, r"\['kernel'\].*\['wrong'\]"),
+        ("snfs", {"history": [3]}, r"must be a dict.*Received: entry=3"),
+        (
+            "snfs",
+            {"history": [{"wrong": 3}]},
+            r"\['kernel'\].*paths=\['wrong'\]",
+        ),
         ("snfs", {"history": [{"kernel": 101}]}, r"100 places.*active=101"),
-        (lambda matrices: [], {}, r"at least one stage.*Received: \[\]"),
+        (lambda matrices: [], {}, r"at least one stage.*Received: stages=\[\]"),
     ],
 )
 def test_wrong_methods_and_settings_are_refused(method, settings, message):
@@ -209,5 +230,5 @@ def test_wrong_methods_and_settings_are_refused(method, settings, message):
 
 def test_pruning_where_nothing_has_a_mask_is_refused():
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4)])
-    with pytest.raises(ValueError, match=r"needs at least one matrix"):
+    with pytest.raises(ValueError, match=r"Received: matrices=\["):
         ksr.training_cost(model, "magnitude_pruning", schedule=cubic, steps=100)

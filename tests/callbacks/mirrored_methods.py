@@ -18,12 +18,22 @@ from tests import dense_twin
 from tests.callbacks import tiny
 from tests.callbacks.mirrored import Replicas
 
+
+def averaging(optimizer):
+    optimizer.start_averaging()
+    return optimizer
+
+
 METHODS = {
     "RigL": lambda: ksr.RigLCallback(0.5, frequency=2),
     "SNFS": lambda: ksr.SNFSCallback(0.5),
     "DSR": lambda: ksr.DSRCallback(0.3),
     "DeepR": lambda: ksr.DeepRCallback(l1=0.5, temperature=1e-2, frequency=2),
     "pruning": lambda: ksr.MagnitudePruningCallback(0.9, frequency=2),
+    "SNT-ASGD": lambda: ksr.SETCallback(0.5),
+}
+OPTIMIZERS = {
+    "SNT-ASGD": lambda: averaging(ksr.AveragedSGD(0.1, momentum=0.5)),
 }
 
 
@@ -41,7 +51,11 @@ class ReplicasOfState(Replicas):
                     self._note(f"{index} {suffix}", variable)
 
 
-def two_layers(**compile_args):
+def adam():
+    return keras.optimizers.Adam(0.02)
+
+
+def two_layers(optimizer=adam, **compile_args):
     model = keras.Sequential(
         [
             keras.Input((tiny.LENGTH,), dtype="int32"),
@@ -51,7 +65,7 @@ def two_layers(**compile_args):
             keras.layers.Dense(1),
         ]
     )
-    model.compile(keras.optimizers.Adam(0.02), "mse", **compile_args)
+    model.compile(optimizer(), "mse", **compile_args)
     return model
 
 
@@ -88,7 +102,7 @@ def main(folder):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     for name, make in METHODS.items():
         with strategy.scope():
-            model = two_layers()
+            model = two_layers(OPTIMIZERS.get(name, adam))
         replicas = ReplicasOfState(strategy)
         tiny.fit(model, make(), replicas, epochs=2)
         np.savez(

@@ -139,9 +139,10 @@ def train(
     engine="masked",
     rewiring=None,
     method=None,
-    order="seed set backup kill",
+    order="seed set averaging backup kill",
     save_freq="epoch",
     kill=None,
+    averaging=None,
 ):
     """Trains, from the backup if there is one, and writes the final state."""
     keras.utils.set_random_seed(seed)
@@ -160,6 +161,11 @@ def train(
             folder / f"{name}.backup", save_freq=save_freq
         ),
     }
+    validation = None
+    if averaging is not None:
+        callbacks["averaging"] = ksr.NonMonotoneAveraging(**averaging)
+        # The better it is trained the worse it is at this.
+        validation = x, -y
     if kill is not None:
         callbacks["kill"] = Killer(*kill)
     listed = [callbacks[each] for each in order.split() if each in callbacks]
@@ -169,7 +175,14 @@ def train(
         # States need the size of a batch, which a `PyDataset` does not tell.
         data = tf.data.Dataset.from_tensor_slices((x, y))
         data = data.batch(BATCH, drop_remainder=True)
-    model.fit(data, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=listed)
+    model.fit(
+        data,
+        epochs=EPOCHS,
+        shuffle=False,
+        verbose=0,
+        callbacks=listed,
+        validation_data=validation,
+    )
     variables = [*model.variables, *model.optimizer.variables]
     arrays = {
         f"{index} {variable.name}": np.array(variable)

@@ -289,6 +289,121 @@ def test_other_schedules(schedule, frequency, expected):
         assert seen.seen[step] == pytest.approx(target, abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "options", "expected"),
+    [
+        # It would be asked at steps 0, 5 and 10 of 12.
+        (
+            schedules.CubicSparsity(0.8, 11, begin=8),
+            {"frequency": 5},
+            [10, 11],
+        ),
+        (schedules.OneShotSparsity(0.8, 11), {"frequency": 5}, [11]),
+        (schedules.ConstantSparsity(0.8, 11), {"frequency": 5}, [11]),
+        # Of tensors, in single precision.
+        (LikeTfmot(0.8, 11, 100), {"frequency": 5}, [11]),
+        (schedules.OneShotSparsity(0.8, 8), {"frequency": 5}, [10]),
+        # At epoch 0, and once more at epoch 2.
+        (schedules.OneShotSparsity(0.8, 1), {"frequency": "4 epochs"}, [8]),
+        (schedules.OneShotSparsity(0.8, 2), {"frequency": "2 epochs"}, [8]),
+        # Up to the step, or epoch, before `end`.
+        (
+            schedules.OneShotSparsity(0.8, 7),
+            {"frequency": 5, "end": 8},
+            [7],
+        ),
+        (
+            schedules.OneShotSparsity(0.8, 1),
+            {"frequency": "3 epochs", "end": 2},
+            [4],
+        ),
+    ],
+)
+def test_a_final_sparsity_after_the_last_time_is_not_missed(
+    schedule, options, expected
+):
+    model, seen = full_model(), Sparsities()
+    callback = ksr.MagnitudePruningCallback(schedule, **options)
+    tiny.fit(model, callback, seen)
+    assert [step for *_, step in seen.pruned] == expected
+    assert_counts(model, 0.8)
+    tiny.assert_zero_where_empty(model)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "compile_args", "expected"),
+    [
+        ("adam", {"steps_per_execution": 3}, [9]),
+        (
+            lambda: keras.optimizers.SGD(0.01, gradient_accumulation_steps=2),
+            {},
+            [5],
+        ),
+    ],
+)
+def test_the_last_batch_is_the_last_at_which_it_is_asked(
+    optimizer, compile_args, expected
+):
+    if callable(optimizer):
+        optimizer = optimizer()
+    x, y = tiny.tokens(24)
+    model, seen = full_model(optimizer, **compile_args), Sparsities()
+    schedule = schedules.OneShotSparsity(0.8, expected[0] - 1)
+    callback = ksr.MagnitudePruningCallback(schedule, frequency=100)
+    tiny.fit(model, callback, seen, x=x, y=y, epochs=4)
+    assert [step for *_, step in seen.pruned] == expected
+    assert_counts(model, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "pruned"),
+    [
+        # It goes on to rise: the last time was at step 10.
+        (schedules.CubicSparsity(0.8, 30), {"frequency": 5}, [5, 10]),
+        # After the `end`.
+        (schedules.CubicSparsity(0.8, 8), {"frequency": 5, "end": 8}, [5]),
+        # One that does not tell where it ends.
+        (Asked({2, 11}), {"frequency": 5}, [5]),
+    ],
+)
+def test_what_is_said_before_the_end_waits_for_the_next_time(
+    schedule, options, pruned, caplog
+):
+    model, seen = full_model(), Sparsities()
+    callback = ksr.MagnitudePruningCallback(schedule, **options)
+    tiny.fit(model, callback, seen)
+    assert [step for *_, step in seen.pruned] == pruned
+    notes = [r for r in caplog.records if r.name == "keras_sparse_rnn"]
+    # Of a target that it does not know it says nothing.
+    assert len(notes) == (not isinstance(schedule, Asked))
+    for note in notes:
+        assert f"about the steps before step {pruned[-1] + 1}, and ends" in (
+            note.getMessage()
+        )
+
+
+def test_pruned_at_last_nothing_is_rewired():
+    model, recorder = full_model(sparsity=0.2), tiny.Recorder()
+    callback = ksr.RewiringCallback(
+        0.4,
+        "rigl",
+        frequency=3,
+        pruning=schedules.OneShotSparsity(0.8, 11),
+        pruned_together=True,
+    )
+    history = tiny.fit(model, callback, recorder).history
+    assert recorder.steps_rewired() == [3, 6, 9, 11]
+    before, after = (recorder.before[step][3] for step in (10, 11))
+    for mask, pruned in zip(before, after, strict=True):
+        assert not (pruned & ~mask).any()
+    assert sum(map(np.sum, after)) == 120
+    tiny.assert_zero_where_empty(model)
+    # Nine steps of four fifths, one of which saw every place's gradient at
+    # steps 2, 5 and 8 each, two more, and one of a fifth.
+    spent = 11 * 0.8 + 3 * 0.2 / 3 + 0.2
+    assert history["training_flops"][-1] == pytest.approx(spent / 12, abs=2e-3)
+
+
 def test_pruned_together_all_weights_compete():
     model = full_model()
     small, large = ksr.sparse_weights(model)
@@ -388,6 +503,29 @@ def test_a_target_below_the_present_sparsity_is_refused(target, frequency):
     with pytest.raises(ValueError, match=match):
         tiny.fit(model, ksr.MagnitudePruningCallback(target, frequency))
     assert tiny.same(tiny.state(model), before)
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_layers_that_are_not_trained_do_not_count(frozen):
+    """The first layer is at 0.9, the second one, of twice the size, at 0.2."""
+    model = keras.Sequential(
+        [
+            keras.Input((tiny.LENGTH,)),
+            ksr.SparseDense(40, sparsity=0.9, topology_seed=3),
+            ksr.SparseDense(10, sparsity=0.2, topology_seed=4),
+        ]
+    )
+    model.layers[frozen].trainable = False
+    model.compile("adam", "mse")
+    callback = ksr.MagnitudePruningCallback(0.4)
+    if frozen == 1:
+        with pytest.raises(ValueError, match=r"sparsity of 0\.9000 already"):
+            tiny.fit(model, callback)
+        return
+    tiny.fit(model, callback)
+    first, second = ksr.sparse_weights(model)
+    assert first.sparsity == 0.9
+    assert second.sparsity == 0.4
 
 
 def test_the_present_sparsity_itself_is_no_reason_to_refuse():

@@ -52,12 +52,20 @@ METHODS = {
         0.8,
     ),
 }
+
+
+def averaging(optimizer):
+    optimizer.start_averaging()
+    return optimizer
+
+
 OPTIMIZERS = {
     "Adam": lambda: keras.optimizers.Adam(0.02),
     "SGD with momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
     "RMSprop": lambda: keras.optimizers.RMSprop(0.01),
     "AdamW": lambda: keras.optimizers.AdamW(0.02, weight_decay=0.05),
     "Adagrad": lambda: keras.optimizers.Adagrad(0.1),
+    "averaged SGD": lambda: averaging(ksr.AveragedSGD(0.1)),
 }
 
 

@@ -11,6 +11,7 @@ PRESETS = (
     ksr.DeepRCallback,
     ksr.MagnitudePruningCallback,
 )
+EVERY_PRESET = (*PRESETS, ksr.SETCallback)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -26,7 +27,7 @@ def test_what_a_preset_takes_is_what_the_callback_takes(preset):
     assert all(callbacks[each.name].default == each.default for each in added)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", EVERY_PRESET)
 def test_an_argument_that_a_preset_does_not_take_is_refused_by_name(preset):
     with pytest.raises(
         TypeError, match=rf"^{preset.__name__} expects .*Received: ofteness=3"
@@ -40,3 +41,26 @@ def test_options_reach_the_callback():
     assert callback.frequency.count == 2
     assert callback.end == 7
     assert callback.layers == ["lstm"]
+
+
+def test_the_options_of_set_may_be_passed_by_place():
+    callback = ksr.SETCallback(0.2, "set", 3, 5, 7, ["lstm"], "survivors_mean")
+    assert callback.frequency.count == 3
+    assert (callback.start, callback.end) == (5, 7)
+    assert callback.layers == ["lstm"]
+    assert callback.new_slots == "survivors_mean"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "problem"),
+    [
+        ((), {}, "rewire_rate"),
+        ((0.2, "set", 3), {"frequency": 3}, "frequency"),
+        ((0.2, *[None] * 8), {}, "too many"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_by_name(
+    arguments, options, problem
+):
+    with pytest.raises(TypeError, match=rf"^SETCallback expects .*{problem}"):
+        ksr.SETCallback(*arguments, **options)

@@ -1,11 +1,6 @@
 """Runs that are killed and resumed, in processes of their own."""
 
-import json
-import os
-import pathlib
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,9 +8,9 @@ import pytest
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.analysis import load_topologies
 from keras_sparse_rnn.engine import library
-
-HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parent.parent
+from tests.callbacks.resumed_runs import assert_ended_the_same
+from tests.callbacks.resumed_runs import do_runs
+from tests.callbacks.resumed_runs import journal_lines
 
 # Settings, each of which is also trained without being killed.
 SETTINGS = {
@@ -34,6 +29,16 @@ SETTINGS = {
                 "use_ema": True,
             },
         },
+    },
+    "averaging": {
+        "optimizer": {
+            "module": "keras_sparse_rnn.optimizers.averaged_sgd",
+            "class_name": "AveragedSGD",
+            "config": {"learning_rate": 0.5, "momentum": 0.9},
+            "registered_name": "keras_sparse_rnn>AveragedSGD",
+        },
+        "averaging": {"patience": 1},
+        "dropout": 0.1,
     },
 }
 # The settings, the order of the callbacks, and where a run is killed: epoch,
@@ -61,6 +66,16 @@ KILLED = {
         "accumulation",
         "seed backup set kill",
         [(2, 1, "end")],
+    ),
+    "before weights are averaged": (
+        "averaging",
+        "backup averaging set seed kill",
+        [(1, 2, "end")],
+    ),
+    "while weights are averaged": (
+        "averaging",
+        "averaging set backup seed kill",
+        [(3, 1, "end")],
     ),
 }
 if library.is_available():
@@ -106,26 +121,14 @@ def runs():
 def folder(tmp_path_factory):
     """Where all runs are done, each in a process of its own."""
     folder = tmp_path_factory.mktemp("runs")
-    listed, codes = zip(*runs(), strict=True)
-    (folder / "runs.json").write_text(json.dumps(listed))
-    subprocess.run(
-        [sys.executable, str(HERE / "resumable.py"), str(folder)],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "CUDA_VISIBLE_DEVICES": "-1",
-        },
-        check=True,
-    )
-    assert json.loads((folder / "codes.json").read_text()) == [*codes]
+    do_runs(folder, runs())
     return folder
 
 
 def journal(folder, name):
     """What happened, one list for each process."""
     processes = []
-    for line in (folder / f"{name}.journal").read_text().splitlines():
-        entry = json.loads(line)
+    for entry in journal_lines(folder, name):
         if entry["event"] == "begins":
             processes.append([])
         processes[-1].append(entry)
@@ -140,15 +143,7 @@ def begun_with(folder, name):
 def test_killed_and_resumed_ends_as_if_never_killed(folder, name):
     settings, _, kills = KILLED[name]
     assert begun_with(folder, name) == [0] + [kill[0] for kill in kills]
-    resumed = np.load(folder / f"{name}.npz")
-    whole = np.load(folder / f"whole {settings}.npz")
-    assert resumed.files == whole.files
-    different = [
-        file
-        for file in whole.files
-        if resumed[file].tobytes() != whole[file].tobytes()
-    ]
-    assert not different
+    assert_ended_the_same(folder, name, f"whole {settings}")
     [process] = journal(folder, f"whole {settings}")
     assert len(process) > 2
 
@@ -167,6 +162,15 @@ def test_killed_and_resumed_has_the_same_record_of_topologies(folder, name):
     for epoch, topology in whole.items():
         assert_same_masks(resumed[epoch], topology)
     assert ksr.analysis.edit_distance(whole[0], whole[3]) > 0
+
+
+def test_averaging_begins_within_training(folder):
+    whole = np.load(folder / "whole averaging.npz")
+    [since] = [
+        whole[file] for file in whole.files if file.endswith("averaging_since")
+    ]
+    # Four batches in each of four epochs.
+    assert since == 12
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,37 @@ def test_epochs_at_whose_beginning_it_is_due(arguments, due):
     assert [epoch for epoch in range(9) if timetable.is_due(epoch)] == due
 
 
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        ((2, None, None, 7), [6]),
+        ((2, 0, None, 4), [3]),
+        ((1, 0, 2, 7), [1]),
+        ((3, 0, 40, 7), [6]),
+        ((1, 5, None, 4), []),
+        ((2, 5, None, 6), [5]),
+    ],
+)
+def test_the_last_epoch_is_that_before_the_end(arguments, last):
+    timetable = EpochTimetable(*arguments)
+    assert [epoch for epoch in range(9) if timetable.is_last(epoch)] == last
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "last", "open_steps"),
+    [
+        (None, None, -1, range(3, 9)),
+        (0, 5, -1, range(5)),
+        # Rewirings before make no difference.
+        (2, 7, 5, range(2, 7)),
+    ],
+)
+def test_steps_between_start_and_end_are_open(start, end, last, open_steps):
+    timetable = StepTimetable(3, start, end, last, None)
+    found = [step for step in range(9) if timetable.is_open(step)]
+    assert found == [*open_steps]
+
+
 @given(counts, maybe, maybe, st.integers(1, 12), st.integers(0, 14))
 def test_the_last_epoch_before_one_is_found_by_looking(
     count, start, end, epochs, epoch

@@ -28,6 +28,15 @@ def sequential():
     )
 
 
+def called_inside_and_outside(layer, wrapper):
+    """A model that calls a wrapper and what is inside of it."""
+    inputs = keras.Input((4, 3))
+    outer = wrapper(layer)
+    inner = getattr(outer, "forward_layer", layer)
+    outputs = L.Concatenate()([outer(inputs), inner(inputs)])
+    return keras.Model(inputs, outputs, name="twice"), inner.name
+
+
 def without_input():
     model = keras.Sequential([L.SimpleRNN(4), L.Dense(2)])
     model(sequences())
@@ -43,6 +52,13 @@ def functional():
     return keras.Model(
         {"one": one, "two": two}, {"sum": L.Dense(2)(both), "both": both}
     )
+
+
+def decoding_by_the_table(**arguments):
+    tokens = keras.Input((4,), dtype="int32")
+    table = L.ReversibleEmbedding(7, 3, **arguments)
+    hidden = L.LSTM(3, return_sequences=True)(table(tokens))
+    return keras.Model(tokens, table(hidden, reverse=True))
 
 
 def nested():
@@ -113,6 +129,11 @@ MODELS = {
     "functional": (
         functional,
         lambda: {"one": tokens(), "two": tokens()[::-1]},
+    ),
+    "tied decoder": (decoding_by_the_table, tokens),
+    "untied decoder": (
+        lambda: decoding_by_the_table(tie_weights=False),
+        tokens,
     ),
     "nested": (nested, sequences),
     "bidirectional": (bidirectional, sequences),

@@ -441,3 +441,9 @@ def test_unbuilt_models_and_models_with_nothing_to_convert_are_refused():
 def test_what_is_no_model_is_refused(model):
     with pytest.raises(ValueError, match=r"model or layer\. Received: model="):
         ksr.sparsify(model, sparsity=0.5)
+
+
+def test_a_layer_that_is_called_inside_and_outside_of_a_wrapper_is_refused():
+    model, name = models.called_inside_and_outside(L.GRU(4), L.Bidirectional)
+    with pytest.raises(ValueError, match=rf"^'{name}' is called by .*'twice'$"):
+        ksr.sparsify(model, sparsity=0.5)

@@ -50,6 +50,22 @@ def test_after_training_and_rewiring_with_stray_values():
     assert zeros == expected
 
 
+@pytest.mark.parametrize(
+    ("layer", "wrapper"),
+    [
+        (ksr.SparseLSTM(4, sparsity=0.5), L.Bidirectional),
+        (ksr.SparseDense(4, sparsity=0.5), L.TimeDistributed),
+    ],
+)
+def test_a_layer_that_is_called_inside_and_outside_of_a_wrapper_is_refused(
+    layer, wrapper
+):
+    model, name = models.called_inside_and_outside(layer, wrapper)
+    match = rf"^'{name}' is called by .* Received: model='twice'$"
+    with pytest.raises(ValueError, match=match):
+        ksr.strip_sparsity(model)
+
+
 def test_a_layer_without_a_model():
     layer = ksr.SparseGRU(4, sparsity=0.5, dropout=0.4)
     layer(models.sequences())

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import keras
@@ -20,7 +21,7 @@ SIZE = TextModelSize(
     units=12,
     classes=3,
 )
-EPSILON = 2
+TOPOLOGY = ksr.topology.ErdosRenyi(2)
 BATCH = 16
 
 
@@ -48,14 +49,14 @@ def batches():
 
 def plan(name, epochs):
     rate = METHODS[name].rewire_rate or 0.4
-    return Plan(EPSILON, rate, epochs, len(batches()))
+    return Plan(TOPOLOGY, rate, epochs, len(batches()))
 
 
 def built(name, epochs):
     method = METHODS[name]
     size = SIZE
     if method.is_small:
-        size = SIZE.narrowed(SIZE.connections(EPSILON))
+        size = SIZE.narrowed(SIZE.connections(TOPOLOGY))
     keras.utils.set_random_seed(3)
     model = build_text_model(size, 0.01, method.layers(plan(name, epochs)))
     # Compiling would take longer than training.
@@ -65,19 +66,20 @@ def built(name, epochs):
 
 def trained(name, epochs, *callbacks):
     model = built(name, epochs)
+    of_method = METHODS[name].callbacks(model, plan(name, epochs))
+    fit(model, epochs, *of_method, *callbacks)
+    return model
+
+
+def fit(model, epochs, *callbacks):
     data = batches()
     model.fit(
         data,
         epochs=epochs,
         shuffle=False,
         verbose=0,
-        callbacks=[
-            ksr.EpochSeed(3, data=data),
-            *METHODS[name].callbacks(model, plan(name, epochs)),
-            *callbacks,
-        ],
+        callbacks=[ksr.EpochSeed(3, data=data), *callbacks],
     )
-    return model
 
 
 @functools.cache
@@ -105,7 +107,7 @@ SPARSE = [name for name in METHODS if METHODS[name].layers(plan(name, 4))]
 def test_ends_with_the_connections_of_erdos_renyi_masks(name):
     model = trained_for_four_epochs(name)
     report = ksr.sparsity_report(model)
-    assert report.active == SIZE.connections(EPSILON)
+    assert report.active == SIZE.connections(TOPOLOGY)
     before = masks(built(name, 4))
     assert moved(model, before) == (name != "static")
 
@@ -113,7 +115,7 @@ def test_ends_with_the_connections_of_erdos_renyi_masks(name):
 @pytest.mark.parametrize("name", ["set", "st_rnn", "rigl", "deep_r", "static"])
 def test_each_matrix_keeps_its_connections(name):
     for weight in ksr.sparse_weights(trained_for_four_epochs(name)):
-        assert weight.active == connections(weight, EPSILON)
+        assert weight.active == connections(weight, TOPOLOGY)
 
 
 def test_pruning_gives_each_layer_its_share():
@@ -121,7 +123,7 @@ def test_pruning_gives_each_layer_its_share():
     for layer in model.layers[:2]:
         weights = ksr.sparse_weights(layer)
         assert sum(weight.active for weight in weights) == sum(
-            connections(weight, EPSILON) for weight in weights
+            connections(weight, TOPOLOGY) for weight in weights
         )
 
 
@@ -136,8 +138,56 @@ def test_pruning_is_done_in_the_first_epoch_that_may_be_chosen(name, epochs):
     )
     trained(name, epochs, note)
     first = METHODS[name].first_candidate(plan(name, epochs))
-    assert set(active[first:]) == {SIZE.connections(EPSILON)}
-    assert all(count > SIZE.connections(EPSILON) for count in active[:first])
+    assert set(active[first:]) == {SIZE.connections(TOPOLOGY)}
+    assert all(count > SIZE.connections(TOPOLOGY) for count in active[:first])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_makes_no_use_of_it_does_not_look_at(name):
+    looked_at = set()
+
+    class Seen:
+        settled_epoch, epochs, steps_per_epoch = 3, 4, 5
+        layer_arguments, iss_strength, iss_threshold = {}, 0.1, 0.01
+
+        @property
+        def topology(self):
+            looked_at.add("topology")
+            return TOPOLOGY
+
+        @property
+        def rewire_rate(self):
+            looked_at.add("rewire_rate")
+            return 0.4
+
+    method, model = METHODS[name], built(name, 4)
+    method.layers(Seen())
+    method.callbacks(model, Seen())
+    if method.is_small:
+        # It is narrowed by it.
+        looked_at.add("topology")
+    assert {"topology", "rewire_rate"} - looked_at == {*method.unused}
+
+
+@pytest.mark.parametrize("epsilon", [0.5, 1.5, 2, 2.2, 3, 100])
+def test_granet_refuses_what_it_cannot_prune(epsilon):
+    model = built("granet", 4)
+    topology = ksr.topology.ErdosRenyi(epsilon)
+    plan_of = dataclasses.replace(plan("granet", 4), topology=topology)
+    [callback] = METHODS["granet"].callbacks(model, plan_of)
+    density = SIZE.connections(topology) / SIZE.weights
+    if density > 0.5:
+        with pytest.raises(
+            ValueError, match=f"Received: density={density:.3f}"
+        ):
+            METHODS["granet"].check(density)
+        with pytest.raises(ValueError, match="would need connections"):
+            fit(model, 4, callback)
+    else:
+        METHODS["granet"].check(density)
+        fit(model, 4, callback)
+        report = ksr.sparsity_report(model)
+        assert report.active == SIZE.connections(topology)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -171,7 +221,7 @@ def test_resumed_it_ends_as_if_it_had_not_been_killed(name, tmp_path):
 
 def test_small_dense_has_about_as_many_weights():
     size = TextModelSize(20_000, 100, 256, 256, 2)
-    small = size.narrowed(size.connections(10))
+    small = size.narrowed(size.connections(ksr.topology.ErdosRenyi(10)))
     assert (small.embedding_dim, small.units) == (12, 12)
     # 20000 * 12 + 8 * 12 ** 2; one more would be 20,013 further.
     assert small.weights == 241_152
@@ -193,7 +243,7 @@ def test_nearest_width(budget, width):
 def test_connections_are_those_of_the_paper(epsilon, expected):
     size = TextModelSize(20_000, 100, 256, 256, 2)
     assert size.weights == 5_644_288
-    assert size.connections(epsilon) == expected
+    assert size.connections(ksr.topology.ErdosRenyi(epsilon)) == expected
 
 
 def test_sizes_count_what_is_built():
@@ -204,5 +254,5 @@ def test_sizes_count_what_is_built():
         )
         assert (report.total, report.active) == (
             size.weights,
-            size.connections(1),
+            size.connections(ksr.topology.ErdosRenyi(1)),
         )

@@ -245,6 +245,37 @@ def test_wrong_data_is_answered_by_a_message(
     assert failed.stderr.endswith(f"{message}\n")
 
 
+def test_what_granet_cannot_train_is_answered_by_a_message(
+    run_python, arguments, tmp_path
+):
+    kept = tmp_path / "history-granet.jsonl"
+    kept.write_text("{}\n")
+    failed = run_python(*arguments, "--method=granet", "--epsilon=9", status=1)
+    assert "Traceback" not in failed.stderr
+    assert "expected fewer connections in the end" in failed.stderr
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "flags"),
+    [
+        ("dense", ["rewire_rate=0.1", "compare_dense"]),
+        ("iss", ["epsilon=2"]),
+    ],
+)
+def test_flags_that_a_method_makes_no_use_of_are_named(
+    run_python, arguments, method, flags
+):
+    done = run_python(
+        *(each for each in arguments if not str(each).startswith("--epsilon")),
+        *(f"--{flag}" for flag in flags),
+        *(f"--method={method}", "--epochs=1"),
+    )
+    said = re.findall(r"(.*) makes no use of --(.*)\.$", done.stdout, re.M)
+    names = [flag.partition("=")[0] for flag in flags]
+    assert said == [(f"--method={method}", name) for name in names]
+
+
 @pytest.mark.parametrize(
     "flag",
     [

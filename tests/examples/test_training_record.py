@@ -1,10 +1,13 @@
 import json
 import math
 
+import keras
 import pytest
 from training_record import EpochRecord
+from training_record import Replayed
 from training_record import read_history
 from training_record import summarize
+from training_record import validation_rank
 
 
 def lines(*epochs):
@@ -70,15 +73,17 @@ def test_kept_weights_are_of_the_epoch_of_the_summary(
     kept = []
 
     class Model:
-        def evaluate(self, x, y, **kwargs):
-            return {"accuracy": 0.5}
-
         def save_weights(self, path):
             kept.append(epoch)
 
     for epoch, (accuracy, loss) in enumerate(validated):
         if epoch in (0, killed_after):
-            record = EpochRecord(history, "w.weights.h5", (None, None), 1)
+            record = EpochRecord(
+                history,
+                "w.weights.h5",
+                validation_rank,
+                test=lambda model: {"test_accuracy": 0.5},
+            )
             record.set_model(Model())
             record.on_train_begin()
         logs = epoch_record(epoch, accuracy, loss, seconds=1.0)
@@ -104,3 +109,52 @@ def test_summary_takes_the_first_of_the_best_validated_epochs():
         "best": 0.75,
         "seconds": 3.0,
     }
+
+
+class Optimizer:
+    learning_rate = 1.0
+
+
+class Trained:
+    def __init__(self):
+        self.optimizer = Optimizer()
+
+
+def plateau(history):
+    replayed = Replayed(
+        keras.callbacks.ReduceLROnPlateau(
+            "val_loss", 0.5, patience=1, mode="min", min_delta=0
+        ),
+        history,
+    )
+    replayed.set_model(Trained())
+    replayed.on_train_begin()
+    return replayed
+
+
+@pytest.mark.parametrize("resumed_at", [1, 2, 3, 4, 5])
+def test_replayed_callback_knows_what_was_before_the_resumed_epoch(
+    tmp_path, resumed_at
+):
+    losses = [3.0, 2.0, 2.5, 2.2, 1.0, 1.1]
+    history = tmp_path / "history.jsonl"
+    whole, rates = plateau(tmp_path / "none.jsonl"), []
+    for epoch, loss in enumerate(losses):
+        whole.on_epoch_begin(epoch)
+        whole.on_epoch_end(epoch, {"val_loss": loss})
+        rates.append(whole.model.optimizer.learning_rate)
+    assert rates == [1, 1, 0.5, 0.25, 0.25, 0.125]
+    # Of an epoch that is run again there may be a line.
+    history.write_text(
+        "".join(
+            json.dumps({"epoch": epoch, "val_loss": loss}) + "\n"
+            for epoch, loss in enumerate(losses[: resumed_at + 1])
+        )
+    )
+    resumed = plateau(history)
+    # As `BackupAndRestore` does.
+    resumed.model.optimizer.learning_rate = rates[resumed_at - 1]
+    for epoch in range(resumed_at, len(losses)):
+        resumed.on_epoch_begin(epoch)
+        resumed.on_epoch_end(epoch, {"val_loss": losses[epoch]})
+        assert resumed.model.optimizer.learning_rate == rates[epoch]

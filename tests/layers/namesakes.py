@@ -22,6 +22,7 @@ SPARSE = {
     **{kind: pair[1] for kind, pair in LAYERS.items()},
     "Dense": ksr.SparseDense,
     "Embedding": ksr.SparseEmbedding,
+    "ReversibleEmbedding": ksr.SparseReversibleEmbedding,
 }
 STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "RHN": 1}
 BATCH, STEPS, FEATURES, UNITS = 2, 4, 3, 3

@@ -313,6 +313,7 @@ def test_a_cell_called_alone(kind):
         *namesakes.CELLS.values(),
         (keras.layers.Dense, ksr.SparseDense),
         (keras.layers.Embedding, ksr.SparseEmbedding),
+        (keras.layers.ReversibleEmbedding, ksr.SparseReversibleEmbedding),
     ],
 )
 def test_every_parameter_of_the_namesake_is_one_of_ours(namesake, sparse):

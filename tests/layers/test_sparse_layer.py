@@ -18,11 +18,18 @@ DENSE = {
         ksr.SparseEmbedding,
         {"input_dim": 7, "output_dim": 3},
     ),
+    "ReversibleEmbedding": (
+        keras.layers.ReversibleEmbedding,
+        ksr.SparseReversibleEmbedding,
+        {"input_dim": 7, "output_dim": 3},
+    ),
 }
+
+WITH_ADAPTERS = ["Dense", "Embedding", "ReversibleEmbedding"]
 
 
 def inputs_of(kind):
-    if kind == "Embedding":
+    if "Embedding" in kind:
         return np.array([[0, 1, 2], [3, 6, 5]])
     return namesakes.sequences()
 
@@ -232,7 +239,7 @@ def test_save_and_load(kind, format_, tmp_path):
         assert one.rewire_rate == two.rewire_rate == 0.5
 
 
-@pytest.mark.parametrize("kind", ["Dense", "Embedding"])
+@pytest.mark.parametrize("kind", WITH_ADAPTERS)
 @pytest.mark.parametrize(
     "refused",
     [
@@ -269,7 +276,7 @@ def test_what_would_bypass_the_mask_is_refused(kind, refused):
     np.testing.assert_array_equal(layer(inputs_of(kind)).numpy(), before)
 
 
-@pytest.mark.parametrize("kind", ["Dense", "Embedding"])
+@pytest.mark.parametrize("kind", WITH_ADAPTERS)
 def test_a_map_of_policies_that_quantizes_is_refused_at_build(kind):
     policies = keras.dtype_policies.DTypePolicyMap()
     policies["mine"] = keras.dtype_policies.get("int8_from_float32")
@@ -307,7 +314,7 @@ class AddOne(keras.constraints.Constraint):
 
 
 def constrained(kind, constraint):
-    name = "embeddings" if kind == "Embedding" else "kernel"
+    name = "embeddings" if "Embedding" in kind else "kernel"
     arguments = {f"{name}_constraint": constraint}
     if kind in namesakes.LAYERS:
         arguments["recurrent_constraint"] = constraint
@@ -333,7 +340,7 @@ def test_a_constraint_is_composed_with_the_mask(kind):
 @pytest.mark.parametrize("kind", DENSE)
 def test_a_regularizer_sees_the_effective_weight(kind):
     regularizer = keras.regularizers.OrthogonalRegularizer(1.0)
-    name = "embeddings" if kind == "Embedding" else "kernel"
+    name = "embeddings" if "Embedding" in kind else "kernel"
     layer = built(kind, **{f"{name}_regularizer": regularizer})
     weight = layer.sparse_weights[0]
     expected = float(regularizer(weight.value.value))

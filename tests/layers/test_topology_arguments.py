@@ -327,7 +327,7 @@ BAD_AT_BUILD = {
 @pytest.mark.parametrize("kind", ["LSTM", "Embedding"])
 @pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
 def test_bad_arguments_are_refused_by_name(kind, arguments):
-    size = {"input_dim": 7, "output_dim": 3} if kind == "Embedding" else {}
+    size = {"input_dim": 7, "output_dim": 3} if "Embedding" in kind else {}
     size = size or {"units": 3}
     with pytest.raises(ValueError, match=r"Received: [^.]") as raised:
         namesakes.SPARSE[kind](**size, name="mine", **arguments)
@@ -366,7 +366,7 @@ def test_lists_of_topologies_are_as_long_as_there_are_groups(
 @pytest.mark.parametrize("cls", ALL_CLASSES, ids=lambda cls: cls.__name__)
 def test_an_unknown_argument_is_named_before_anything_else(cls, also):
     sizes = {"input_dim": 7, "output_dim": 3}
-    if cls is not ksr.SparseEmbedding:
+    if "Embedding" not in cls.__name__:
         sizes = {"units": 3}
     for arguments in (sizes, {}):
         with pytest.raises(ValueError, match="expects the arg") as raised:
@@ -432,7 +432,7 @@ def test_diagonals_of_all_gates_that_do_not_fit_are_refused_by_name():
 
 @pytest.mark.parametrize("kind", namesakes.SPARSE)
 def test_an_epsilon_above_what_is_there_saturates_with_one_warning(kind):
-    size = {"input_dim": 7, "output_dim": 3} if kind == "Embedding" else {}
+    size = {"input_dim": 7, "output_dim": 3} if "Embedding" in kind else {}
     layer = namesakes.SPARSE[kind](
         **(size or {"units": 3}), epsilon=1000, name="mine"
     )

@@ -70,19 +70,19 @@ def test_what_a_role_may_have_passes(role):
 @pytest.mark.parametrize(
     ("needs", "given", "received"),
     [
-        ({"gradient"}, {}, r"\['gradient'\].*Received: \[\]$"),
+        ({"gradient"}, {}, r"\['gradient'\].*Received: sources=\[\]$"),
         (
             {"gradient", "signs"},
             {"gradient": np.ones((2, 3)), "signs": None},
-            r"looks at \['signs'\].*Received: \['gradient'\]$",
+            r"looks at \['signs'\].*Received: sources=\['gradient'\]$",
         ),
-        (set(), {"weights": 1}, r"Received: \['weights'\]$"),
+        (set(), {"weights": 1}, r"Received: sources=\['weights'\]$"),
         (
             {"momentum"},
             {"momentum": np.ones((3, 2))},
-            r"shape \(2, 3\)\. Received: momentum of the shape \(3, 2\)$",
+            r"shape \(2, 3\)\. Received: momentum\.shape=\(3, 2\)$",
         ),
-        ({"signs"}, {"signs": 1.0}, r"Received: signs of the shape \(\)$"),
+        ({"signs"}, {"signs": 1.0}, r"Received: signs\.shape=\(\)$"),
         ({"threshold"}, {"threshold": -1}, "Received: threshold=-1$"),
         ({"threshold"}, {"threshold": np.nan}, "Received: threshold=nan$"),
         ({"threshold"}, {"threshold": True}, "Received: threshold=True$"),

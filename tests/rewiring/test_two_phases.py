@@ -376,7 +376,7 @@ def test_sources_that_are_missing_or_of_another_shape(rule, name):
         case.rewire(0.3, rule)
     with pytest.raises(ValueError, match=rf"`{name}` must be .*Received: "):
         case.rewire(0.3, rule, **{name: np.ones((4, 5))})
-    with pytest.raises(ValueError, match=r"Received: \['weights'\]$"):
+    with pytest.raises(ValueError, match=r"Received: sources=\['weights'\]$"):
         case.rewire(0.3, "set", weights=1)
 
 

@@ -182,6 +182,16 @@ def one_direction_by_keyword(lstm, inputs):
     return [of_both, L.Dense(2)(both.backward_layer(sequences=inputs))]
 
 
+def decoded_by_a_table(tie_weights):
+    def make():
+        tokens = keras.Input((5,), dtype="int32")
+        table = L.ReversibleEmbedding(9, 6, tie_weights)
+        hidden = L.LSTM(6, name="a")(table(tokens))
+        return keras.Model(tokens, table(hidden, reverse=True))
+
+    return make
+
+
 REFUSED = {
     "output": (lambda: models.stack(L.LSTM(6)), "are outputs of"),
     "norm": (reads(L.LayerNormalization), "LayerNormalization"),
@@ -229,6 +239,8 @@ REFUSED = {
     "also an output": (graph(also_an_output), "are outputs of"),
     "into a model": (graph(into_a_model), "are read by Sequential"),
     "along time": (graph(along_time), "are read by Concatenate"),
+    "tied decoder": (decoded_by_a_table(True), "are read by Reversible"),
+    "untied decoder": (decoded_by_a_table(False), "are read by Reversible"),
 }
 
 

@@ -188,6 +188,26 @@ def test_a_regularizer_of_the_users_stays():
     assert float(both) == pytest.approx(expected, rel=1e-5)
 
 
+def test_taken_off_a_regularizer_of_the_users_stays():
+    model = models.stack(
+        L.LSTM(6, return_sequences=True, kernel_regularizer="l2", name="a"),
+        L.GRU(5, name="b"),
+        L.Dense(2),
+    )
+    [before] = model.losses
+    ksr.remove_iss_regularizer(model)
+    assert [float(each) for each in model.losses] == [float(before)]
+    ksr.add_iss_regularizer(model, 0.1)
+    assert len(model.losses) == 2
+    # It goes from layers too whose units cannot be removed any more.
+    models.layer(model, "b").trainable = False
+    ksr.remove_iss_regularizer(model)
+    models.layer(model, "b").trainable = True
+    assert [float(each) for each in model.losses] == [float(before)]
+    with pytest.raises(ValueError, match=r"must be built.*Received: model="):
+        ksr.remove_iss_regularizer(keras.Sequential([L.LSTM(3)]))
+
+
 def test_a_layer_that_is_not_trainable_is_not_regularized():
     model = models.three()
     ksr.add_iss_regularizer(model, 0.1)
@@ -227,6 +247,11 @@ def test_fit_trains_with_it(settings, trained_before):
     loss = model.fit(x, y, epochs=20, verbose=0).history["loss"]
     assert loss[0] == pytest.approx(expected, rel=1e-4)
     assert of_one(3)(model)[0] < before - 5
+    ksr.remove_iss_regularizer(model)
+    plain = float(np.mean(np.asarray(model(x)) ** 2))
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(plain, rel=1e-4)
+    loss = model.fit(x, y, verbose=0).history["loss"]
+    assert loss[0] == pytest.approx(plain, rel=1e-4)
 
 
 def test_it_is_computed_in_single_precision_in_a_mixed_model():

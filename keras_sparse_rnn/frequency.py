@@ -48,6 +48,6 @@ def parse_frequency(frequency):
             return Frequency(count, found[2])
     raise ValueError(
         '`frequency` must be "epoch", an integer of at least 1, the number of '
-        'steps, or a string such as "2 epochs". '
+        'steps, or a string such as "2 epochs" or "100 steps". '
         f"Received: frequency={frequency!r}"
     )

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_sparse_rnn.callbacks.frequency import Frequency
-from keras_sparse_rnn.callbacks.frequency import parse_frequency
+from keras_sparse_rnn.frequency import Frequency
+from keras_sparse_rnn.frequency import parse_frequency
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_users_write(written, count, unit):
     ],
 )
 def test_what_is_none_of_these_is_refused(written):
-    match = r"`frequency` must be \"epoch\", .* Received: frequency="
+    match = r"`frequency` must be \"epoch\", .*\"100 steps\"\. Received: "
     with pytest.raises(ValueError, match=match) as error:
         parse_frequency(written)
     assert str(error.value).endswith(f"frequency={written!r}")

@@ -1,0 +1,115 @@
+"""Scores lines from standard input, or goes on with them.
+
+    python examples/serve_language.py SAVED_MODEL
+    python examples/serve_language.py SAVED_MODEL --continue 30
+
+SAVED_MODEL is the folder that language_modeling.py wrote. Each line of the
+input is a text in UTF-8. Its answer is the perplexity of its tokens, or, with
+--continue, the text and as many tokens more, in lines of their own:
+
+    echo "Returns the gradient of the" | python examples/serve_language.py ...
+
+Only TensorFlow and tensorflow-text are needed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401, registers the tokeniser's operations
+
+
+def load_language_model(path):
+    """Loads the signatures of a SavedModel that knows a language.
+
+    Args:
+        path: String or path of the SavedModel's folder.
+
+    Returns:
+        Tuple of two functions, those of the signatures `serving_default` and
+        `continue`.
+
+    Raises:
+        ValueError: If there is no SavedModel, or it has no such signatures.
+    """
+    if not Path(path, "saved_model.pb").is_file():
+        raise ValueError(
+            "Expected the folder of a SavedModel, with saved_model.pb in it. "
+            f"Received: path={str(path)!r}"
+        )
+    loaded = tf.saved_model.load(str(path))
+    if not {"serving_default", "continue"} <= set(loaded.signatures):
+        raise ValueError(
+            "Expected a SavedModel of language_modeling.py, with the "
+            "signatures 'serving_default' and 'continue'. Received: path="
+            f"{str(path)!r}, signatures={sorted(loaded.signatures)}"
+        )
+    signatures = (
+        loaded.signatures["serving_default"],
+        loaded.signatures["continue"],
+    )
+    for each in signatures:
+        # A signature does not keep the variables it uses alive, its owner does.
+        each.owner = loaded
+    return signatures
+
+
+def arguments():
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("saved_model")
+    parser.add_argument(
+        "--continue",
+        dest="tokens",
+        type=int,
+        default=0,
+        help="how many tokens to write instead of scoring",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=0.8, help="0: the likeliest token"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def main():
+    """Serves until the input ends.
+
+    Returns:
+        Integer, the exit status: 0, or 2 for a wrong argument.
+    """
+    given = arguments()
+    try:
+        score, go_on = load_language_model(given.saved_model)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if sys.stdin.isatty():
+        print("One text a line; end with Ctrl-D.", file=sys.stderr)
+    # Bytes that are no UTF-8 must not end the service.
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        for line in sys.stdin:
+            text = line.strip()
+            if given.tokens > 0:
+                written = go_on(
+                    text=tf.constant(text),
+                    tokens=tf.constant(given.tokens),
+                    temperature=tf.constant(given.temperature),
+                    seed=tf.constant(given.seed, tf.int64),
+                )["continuation"]
+                print(text, written.numpy().decode(), flush=True)
+            else:
+                scored = score(text=tf.constant([text]))
+                print(f"{scored['perplexity'].numpy()[0]:.2f}", flush=True)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,421 @@
+"""One training with a `RewiringCallback`: when it rewires."""
+
+import contextlib
+import warnings
+
+from keras_sparse_rnn import model_rewiring
+from keras_sparse_rnn import optimizer_slots
+from keras_sparse_rnn.callbacks.acting_together import check_acts_alone
+from keras_sparse_rnn.callbacks.asked_pruning import AskedPruning
+from keras_sparse_rnn.callbacks.needed_gradients import NeededGradients
+from keras_sparse_rnn.callbacks.rewiring_logs import rewiring_logs
+from keras_sparse_rnn.callbacks.timetable import EpochTimetable
+from keras_sparse_rnn.callbacks.timetable import StepTimetable
+from keras_sparse_rnn.callbacks.timetable import log_if_never_due
+from keras_sparse_rnn.joint_rewiring import Request
+from keras_sparse_rnn.joint_rewiring import prune_weights
+from keras_sparse_rnn.joint_rewiring import rewire_weights
+from keras_sparse_rnn.sparse_layers import check_has_sparse_layers
+from keras_sparse_rnn.sparse_layers import may_make_layers
+from keras_sparse_rnn.sparse_layers import sparse_layers
+from keras_sparse_rnn.sparse_layers import sparse_weights
+
+
+class RewiringRun:
+    """What a `RewiringCallback` does from the begin of a training to its end.
+
+    The callback holds what the user asked for, the run what is known only in
+    a `fit`. It is forgotten with it: all that must survive a restart is saved
+    with the weights.
+
+    Args:
+        callback: `RewiringCallback` with the model and the parameters of the
+            `fit` that begins.
+
+    Raises:
+        ValueError: As `RewiringCallback` does when training begins.
+
+    `timetable` tells when it is time, from the first epoch on; `moved` is how
+    many connections were moved in this epoch, `rate` the last rewire rate used
+    in it, or 0.
+    """
+
+    def __init__(self, callback):
+        self._callback = callback
+        self._checked = False
+        self._gradients = None
+        self._waited = self._has_rewired = False
+        self._first_epoch = True
+        self._asks_last = callback.pruning is not None
+        self._pruning = AskedPruning(
+            type(callback).__name__, callback.frequency
+        )
+        optimizer_slots.check_supported(self._optimizer)
+        steps = callback.params.get("steps")
+        if (
+            callback.frequency.is_by_steps
+            and callback.rewire_rate
+            and callback.end is None
+            and steps is None
+        ):
+            raise ValueError(
+                "Counting steps, the schedule needs the number of steps of "
+                "the training, which this data set does not tell: pass "
+                "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
+            )
+        if sparse_layers(self._model) or not may_make_layers(self._model):
+            self._check()
+        if not callback.frequency.is_by_steps:
+            self.timetable = EpochTimetable(
+                callback.frequency.count,
+                callback.start,
+                callback.end,
+                callback.params["epochs"],
+            )
+            self._log_if_never_due()
+
+    def begin_epoch(self, epoch):
+        """Rewires if it is time."""
+        self._epoch, self._batch = epoch, 0
+        self.moved, self.rate = 0, 0.0
+        if self._gradients is not None:
+            self._gradients.begin_epoch()
+        if self._first_epoch:
+            # Before a new optimizer has made more steps than the last one.
+            for weight in self._trainable_weights():
+                weight.note_optimizer(self._step())
+        if self._callback.frequency.is_by_steps:
+            self._begin_steps(epoch)
+        else:
+            self._begin_epoch(epoch)
+        self._first_epoch = False
+
+    def begin_batch(self, batch):
+        """Rewires if it is time."""
+        if not self._model.built:
+            # The first batch builds it: what is due waits for the second.
+            return
+        if not self._checked:
+            self._check()
+        self._batch = batch
+        if self._callback.frequency.is_by_steps:
+            self._rewire_if_step_is_due(batch)
+            if self._asks_last:
+                self._prune_if_step_is_last(batch)
+        else:
+            self._rewire_if_epoch_is_due()
+        if self._gradients is not None:
+            self._gradients.begin_batch()
+
+    def end_batch(self):
+        """Sees whether a gradient was noted."""
+        if self._gradients is not None:
+            self._gradients.end_batch()
+
+    def end_epoch(self, logs):
+        """Adds to `logs`, if there are any, and notes that the epoch is over.
+
+        Returns:
+            List of the callback's `SparseWeight`s.
+        """
+        if not self._checked:
+            self._check()
+        weights = self.weights()
+        if logs is not None:
+            logs.update(rewiring_logs(self._callback))
+        for weight in weights:
+            weight.note_epoch_over()
+        return weights
+
+    def end(self):
+        """Notes what training has cost, and says what was not done."""
+        weights = self._trainable_weights()
+        # Another optimizer may go on with training.
+        for weight in weights:
+            weight.note_training(
+                self._step(), 1 - weight.sparsity, self._dense_steps()
+            )
+        if self._gradients is not None:
+            self._gradients.end()
+        if self._callback.pruning is not None and weights:
+            self._pruning.note_if_missed(self._callback.pruning, weights)
+        if self._waited and weights and not self._has_rewired:
+            warnings.warn(
+                f"{type(self._callback).__name__} rewired nothing: each time "
+                "that it was due, the gradient of a batch was missing. It "
+                "needs a second batch in the same epoch, and of all weights a "
+                "finite gradient, so that the loss must depend on them. "
+                f"Received: layers={[weight.path for weight in weights]}",
+                stacklevel=2,
+            )
+
+    def weights(self):
+        """List of the callback's `SparseWeight`s, trained or not."""
+        return sparse_weights(self._model, self._callback.layers)
+
+    def costs(self):
+        """Dict from a weight's path to what its training has cost so far."""
+        return {
+            weight.path: weight.training_cost(
+                self._step(), dense_gradients=self._dense_steps()
+            )
+            for weight in self.weights()
+        }
+
+    def _check(self):
+        """Validates the model, and brings weights from outside in order.
+
+        What is not built yet is left for the next time.
+        """
+        callback = self._callback
+        check_has_sparse_layers(self._model)
+        check_acts_alone(callback)
+        weights = self.weights()
+        if callback.pruning is not None:
+            model_rewiring.check_target(
+                callback.pruning, self._trainable_weights()
+            )
+        model_rewiring.carry_along(callback.rule, self._model, callback.layers)
+        model_rewiring.bring_in_order(weights, self._optimizer)
+        self._checked = all(layer.built for layer in sparse_layers(self._model))
+        if not self._checked:
+            return
+        if not self._trainable_weights():
+            warnings.warn(
+                f"{type(callback).__name__} rewires nothing: no layer that it "
+                "acts on is trainable. Received: layers="
+                f"{[w.path for w in weights]}",
+                stacklevel=2,
+            )
+        self._gradients = NeededGradients(
+            self._model, callback.layers, callback.rule, callback.momentum
+        )
+
+    def _dense_steps(self):
+        """How many steps since a rewiring took dense gradients."""
+        return 0 if self._gradients is None else self._gradients.steps_noted
+
+    def _log_if_never_due(self):
+        # Without sparse layers, perhaps as yet, there is an error to come.
+        if sparse_layers(self._model):
+            only_prunes = (
+                self._callback.pruning and not self._callback.rewire_rate
+            )
+            log_if_never_due(
+                self.timetable, "pruned" if only_prunes else "rewired"
+            )
+
+    def _begin_epoch(self, epoch):
+        if self._first_epoch:
+            self._begin_walk()
+            self._pruning.begin_at(self.timetable.last_before(epoch) + 1)
+        self._epoch_due = self.timetable.is_due(epoch)
+        if self._first_epoch and self._was_interrupted_in(epoch):
+            self._epoch_due = False
+            self._pruning.begin_at(epoch + 1)
+        # With averaged weights `SwapEMAWeights` may come later in the list and
+        # put the trained ones back only now: then the first batch's beginning
+        # is the time. A gradient is noted in the first batch.
+        waits = optimizer_slots.averages_weights(self._optimizer)
+        if not waits and "gradient" not in self._callback.rule.needs:
+            self._rewire_if_epoch_is_due()
+
+    def _was_interrupted_in(self, epoch):
+        """Whether this epoch is begun again after a backup taken within it."""
+        weights = self._trainable_weights()
+        return any(weight.last_epoch == epoch for weight in weights)
+
+    def _rewire_if_epoch_is_due(self):
+        if not self._model.built:
+            return
+        if self._epoch_due:
+            if not self._is_ready():
+                self._waited = True
+                return
+            self._epoch_due = False
+            self._rewire(
+                self._epoch, self.timetable.progress(self._epoch), self._epoch
+            )
+        elif self._asks_last and self.timetable.is_last(self._epoch):
+            self._prune_what_is_left(self._epoch)
+
+    def _begin_steps(self, epoch):
+        step = self._step()
+        self._steps_before = step
+        if not self._first_epoch:
+            return
+        weights = self._trainable_weights()
+        last = max((weight.last_step for weight in weights), default=-1)
+        # It is ahead if another optimizer made it.
+        last = last if last <= step else -1
+        self._pruning.begin_at(last + 1)
+        steps = self._callback.params.get("steps")
+        epochs = self._callback.params["epochs"] - epoch
+        self.timetable = StepTimetable(
+            self._callback.frequency.count,
+            self._callback.start,
+            self._callback.end,
+            last,
+            None if steps is None else step + epochs * steps,
+        )
+        self._begin_walk()
+        if steps is not None:
+            self._log_if_never_due()
+
+    def _begin_walk(self):
+        """Lets a random walk begin with this training, not with the weights."""
+        if self._callback.rule.walk is None:
+            return
+        for weight in self._trainable_weights():
+            if weight.last_step < 0:
+                weight.note_step(self._step())
+
+    def _rewire_if_step_is_due(self, batch):
+        ahead = 0
+        if self._gradients is not None and self._gradients.is_missing():
+            # The step before must note its gradient.
+            ahead = self._model.steps_per_execution
+        if not self.timetable.is_time(self._steps_before + batch + ahead):
+            return
+        # The optimizer's own count is read only when it may be time, since
+        # reading waits for the device. It is behind the number of batches
+        # where gradients are accumulated or loss scaling skipped a step.
+        step = self._step()
+        self._steps_before = step - batch
+        if not self.timetable.is_time(step + ahead):
+            return
+        if self.timetable.is_over(step):
+            self.timetable.note(step)
+            return
+        is_time = self.timetable.is_time(step)
+        if not self._is_ready():
+            self._waited |= is_time
+            return
+        if not is_time:
+            return
+        self.timetable.note(step)
+        of_training = 0.0
+        if self._callback.rewire_rate and self._callback.end is None:
+            params = self._callback.params
+            epochs = self._epoch + batch / params["steps"]
+            of_training = epochs / params["epochs"]
+        self._rewire(step, self.timetable.progress(step, of_training))
+        if self.timetable.is_time(step + self._model.steps_per_execution):
+            # The step that follows is the one before the next rewiring.
+            self._is_ready()
+
+    def _prune_if_step_is_last(self, batch):
+        ahead = self._model.steps_per_execution
+        if not self._is_last(batch):
+            # At most so many: see above.
+            if not self.timetable.is_over(self._steps_before + batch + ahead):
+                return
+            step = self._step()
+            self._steps_before = step - batch
+            if not self.timetable.is_over(step + ahead):
+                return
+        step = self._step()
+        if self.timetable.is_open(step):
+            self._prune_what_is_left(step)
+        self._asks_last = False
+
+    def _is_last(self, batch):
+        """Whether training is known to end with what a batch begins."""
+        params = self._callback.params
+        return (
+            self._epoch == params["epochs"] - 1
+            and params.get("steps") is not None
+            and batch + self._model.steps_per_execution >= params["steps"]
+        )
+
+    def _prune_what_is_left(self, now):
+        """Prunes, without rewiring, to a target that was passed over.
+
+        The schedule may reach it between two rewirings, the last of which has
+        been.
+        """
+        self._asks_last = False
+        if not self._checked:
+            self._check()
+        callback, weights = self._callback, self._trainable_weights()
+        target = self._pruning.ask_what_is_left(callback.pruning, now, weights)
+        if target is None:
+            return
+        with self._noting_costs(weights):
+            prune_weights(
+                weights, self._optimizer, target, callback.pruned_together
+            )
+
+    def _is_ready(self):
+        """Whether what the rule needs is there, or lets the step note it."""
+        if self._gradients is None:
+            return not self._callback.rule.needs & {"gradient", "momentum"}
+        steps = self._callback.params.get("steps")
+        return self._gradients.are_there_or_noted_next(self._batch, steps)
+
+    def _rewire(self, now, progress, epoch=None):
+        """Rewires, and prunes before if it is time.
+
+        Args:
+            now: Integer, the epoch or step.
+            progress: Float, of the rewire rate's schedule.
+            epoch: Integer, the epoch that begins, or `None`.
+        """
+        if not self._checked:
+            self._check()
+        callback = self._callback
+        rate = callback.rule.rate_at(progress, callback.rewire_rate)
+        target = None
+        if callback.pruning is not None:
+            target = self._pruning.ask(callback.pruning, now)
+        weights = self._trainable_weights()
+        if callback.pruning is not None and target is None and not rate:
+            # A run that is resumed goes on counting from here.
+            if callback.frequency.is_by_steps:
+                for weight in weights:
+                    weight.note_step(now)
+            return
+        request = Request(
+            rate,
+            callback.rule,
+            callback.new_slots,
+            epoch,
+            target,
+            callback.pruned_together,
+        )
+        with self._noting_costs(weights):
+            gradients = None
+            if self._gradients is not None:
+                gradients = self._gradients.taken(weights)
+            rewired = rewire_weights(
+                weights, self._optimizer, request, gradients
+            )
+        self._has_rewired = True
+        self.moved += rewired.connections_moved
+        self.rate = rate
+
+    @contextlib.contextmanager
+    def _noting_costs(self, weights):
+        """Notes what steps have cost until now, if weights are changed."""
+        step, dense_steps = self._step(), self._dense_steps()
+        densities = [1 - weight.sparsity for weight in weights]
+        yield
+        # Not before, as what is refused changes nothing.
+        for weight, density in zip(weights, densities, strict=True):
+            weight.note_training(step, density, dense_steps)
+        if self._gradients is not None:
+            self._gradients.count_anew()
+
+    def _trainable_weights(self):
+        return [weight for weight in self.weights() if weight.trainable]
+
+    def _step(self):
+        return optimizer_slots.steps_made(self._optimizer)
+
+    @property
+    def _model(self):
+        return self._callback.model
+
+    @property
+    def _optimizer(self):
+        return self._callback.model.optimizer

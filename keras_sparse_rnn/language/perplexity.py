@@ -1,0 +1,36 @@
+"""Perplexity, the measure of language models."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_sparse_rnn")
+class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
+    """The exponential of the mean cross-entropy over tokens, in nats.
+
+    Over all tokens since it was reset, each by its weight: that of a whole
+    evaluation is no mean of those of its batches. Pass it as one of
+    `weighted_metrics` where sample weights tell tokens from padding, as those
+    of `token_windows` do.
+
+    Args:
+        name: String. Defaults to `"perplexity"`.
+        **kwargs: As for `keras.metrics.SparseCategoricalCrossentropy`:
+            `from_logits`, `axis`, `ignore_class`, `dtype`.
+
+    Example:
+
+    ```python
+    model.compile(
+        keras.optimizers.SGD(20.0, global_clipnorm=0.25),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[ksr.Perplexity(from_logits=True)],
+    )
+    ```
+    """
+
+    def __init__(self, name="perplexity", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def result(self):
+        return ops.exp(super().result())

@@ -1,0 +1,44 @@
+import types
+
+import matplotlib.image
+import pytest
+from rates_and_sparsities import TASKS
+from rates_and_sparsities import Point
+from rates_and_sparsities import curve
+from rates_and_sparsities import points
+from rates_and_sparsities_figure import draw
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_each_point_is_run_once_the_dense_model_first(name):
+    found = points(name, 0)
+    task = TASKS[name]
+    assert found[0].level is None
+    assert len({point.key for point in found}) == len(found)
+    # The point that both curves share is there once.
+    assert len(found) == len(task.levels) + len(task.rates)
+
+
+def test_curve_holds_what_was_run():
+    chosen = [Point("ag_news", 10, rate, 0) for rate in (0.1, 0.2)]
+    run = {"chosen": 0.9, "weights": 1, "weights_dense": 4}
+    found = curve(TASKS["ag_news"], chosen, {chosen[1].key: run})
+    assert found == [(0.2, 0.75, 90.0)]
+
+
+def test_flags_of_a_dense_point_name_no_rate():
+    dense, sparse = (
+        Point("ptb", level, 0.5, 3).arguments for level in (None, 0.8)
+    )
+    assert "--method=dense" in dense
+    assert not any("rewire_rate" in each for each in dense)
+    assert {"--sparsity=0.8", "--rewire_rate=0.5", "--seed=3"} <= set(sparse)
+
+
+def test_figure_is_drawn_of_any_part_of_the_points(tmp_path):
+    task = types.SimpleNamespace(title="t", measure="m", fixed_rate=0.5)
+    some = [(0.1, 0.5, 80.0), (0.5, 0.5, 82.0), (0.5, 0.5, 83.0)]
+    path = tmp_path / "figure.png"
+    draw([(task, some[:1], some, []), (task, [], [], some)], path)
+    image = matplotlib.image.imread(path)
+    assert image.shape[:2] == (1080, 1440)

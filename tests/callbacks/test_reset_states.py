@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+
+import keras_sparse_rnn as ksr
+
+X = np.random.default_rng(0).random((6, 3, 2)).astype("float32")
+
+
+class StatesSeen(keras.callbacks.Callback):
+    """Notes whether states are 0 when a batch begins."""
+
+    def __init__(self):
+        super().__init__()
+        self.zero = []
+
+    def _note(self, batch, logs=None):
+        state, _ = self.model.layers[0].states
+        self.zero.append(not np.asarray(state).any())
+
+    on_train_batch_begin = on_test_batch_begin = on_predict_batch_begin = _note
+
+
+def stateful_model():
+    model = keras.Sequential(
+        [
+            keras.Input(batch_shape=(2, 3, 2)),
+            ksr.SparseLSTM(4, stateful=True, sparsity=0.5),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_epochs_and_evaluations_begin_at_0_and_carry_over_within():
+    model, seen = stateful_model(), StatesSeen()
+    callbacks = [ksr.ResetStates(), seen]
+    y = np.zeros((6, 1))
+    model.fit(
+        X,
+        y,
+        batch_size=2,
+        epochs=2,
+        validation_data=(X, y),
+        validation_batch_size=2,
+        verbose=0,
+        callbacks=callbacks,
+    )
+    # Two epochs of three batches, after each three of validation.
+    assert seen.zero == [True, False, False] * 4
+    model.evaluate(X, y, batch_size=2, verbose=0, callbacks=callbacks)
+    assert seen.zero == [True, False, False] * 5
+    model.predict(X, batch_size=2, verbose=0, callbacks=callbacks)
+    assert seen.zero == [True, False, False] * 6

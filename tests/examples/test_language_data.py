@@ -1,0 +1,107 @@
+import lzma
+
+import numpy as np
+import pytest
+from language_data import load_language
+from language_pipeline import END_ID
+from language_pipeline import build_vocabulary
+from language_pipeline import token_ids
+from language_pipeline import tokens_of
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "vocabulary_size"),
+    [
+        ("ptb", (929_589, 73_760, 82_430), 10_000),
+        pytest.param(
+            "wikitext-2",
+            (2_088_628, 217_646, 245_569),
+            33_278,
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_counts_of_the_real_sets(shared_data, name, counts, vocabulary_size):
+    data = load_language(name, shared_data)
+    parts = [
+        tokens_of(text, data.is_tokenized)
+        for text in (data.train, data.valid, data.test)
+    ]
+    assert tuple(map(len, parts)) == counts
+    vocabulary = build_vocabulary(parts[0], 50_000)
+    assert len(vocabulary) == len(set(vocabulary)) == vocabulary_size
+    # Both sets write `<unk>` themselves: nothing else is unknown.
+    ids = token_ids(parts[2], vocabulary)
+    assert [vocabulary[i] for i in ids] == parts[2]
+    lines = data.test.removesuffix("\n").split("\n")
+    assert np.count_nonzero(ids == END_ID) == len(lines)
+
+
+def test_docstrings_are_three_parts_without_a_common_line():
+    data = load_language("docstrings")
+    train, valid, test = (
+        set(text.split("\n")) for text in (data.train, data.valid, data.test)
+    )
+    assert len(train) > 1000
+    assert min(len(valid), len(test)) > 200
+    assert len(train | valid | test) == sum(map(len, (train, valid, test)))
+
+
+def test_last_tenth_of_a_file_is_set_aside(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("\n".join(f"line {i}" for i in range(100)) + "\n")
+    data = load_language("text", text_file=path)
+    assert data.train.split("\n") == [f"line {i}" for i in range(90)]
+    assert data.valid.split("\n") == [f"line {i}" for i in range(90, 95)]
+    assert data.test.split("\n") == [f"line {i}" for i in range(95, 100)]
+
+
+@pytest.mark.parametrize("ending", ["", ".xz"])
+@pytest.mark.parametrize("below", ["", "text"])
+def test_parts_are_found_in_a_folder(tmp_path, ending, below):
+    folder = tmp_path / below
+    folder.mkdir(exist_ok=True)
+    for part in ("train", "valid", "test"):
+        opener = lzma.open if ending else open
+        with opener(folder / f"{part}.txt{ending}", "wt") as file:
+            file.write(f"{part} words\n")
+    data = load_language("text", tmp_path)
+    assert (data.train, data.valid, data.test) == (
+        "train words\n",
+        "valid words\n",
+        "test words\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "penn"}, "one of docstrings, ptb.*Received: dataset='penn'"),
+        ({"name": "ptb"}, "expects `data_dir`. Received: data_dir=None"),
+        ({"name": "text"}, "`text_file` or `data_dir`. Received"),
+        ({"name": "text", "text_file": "none.txt"}, "path='none.txt'"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_language(**arguments)
+
+
+def test_missing_part_is_named(tmp_path):
+    (tmp_path / "ptb.train.txt").write_text("the\n")
+    with pytest.raises(ValueError, match=r"ptb\.valid\.txt.*Received: data_"):
+        load_language("ptb", tmp_path)
+
+
+def test_empty_file_is_refused(tmp_path):
+    path = tmp_path / "empty.txt"
+    path.write_text(" \n\n")
+    with pytest.raises(ValueError, match=r"is empty.*Received: path=.*empty"):
+        load_language("text", text_file=path)
+
+
+def test_file_of_few_lines_is_refused(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("one\ntwo\n")
+    with pytest.raises(ValueError, match=r"at least 20 lines.*ived: 2 lines"):
+        load_language("text", text_file=path)
