@@ -17,7 +17,7 @@ from methods import METHODS  # noqa: E402
 from methods import Plan  # noqa: E402
 from text_arrays import text_arrays  # noqa: E402
 from text_data import limit_train  # noqa: E402
-from text_data import load_text  # noqa: E402
+from text_datasets import load_text  # noqa: E402
 from text_model import TextModelSize  # noqa: E402
 from text_pipeline import ShuffledBatches  # noqa: E402
 from training_record import read_history  # noqa: E402

@@ -218,6 +218,7 @@ def main(argv):
         fill_in_flags()
         data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         settings = chosen_settings()
+        METHODS[FLAGS.method].check(1 - settings.sparsity)
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
         METHODS[FLAGS.method].check(1 - settings.sparsity)

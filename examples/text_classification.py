@@ -43,7 +43,7 @@ from output_folder import results_file
 from output_folder import saved_model_folder
 from text_arrays import text_arrays
 from text_data import limit_train
-from text_data import load_text
+from text_datasets import load_text
 from text_flags import FREE_FLAGS
 from text_flags import fill_in_flags
 from text_flags import flags_without_effect
