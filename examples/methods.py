@@ -81,8 +81,9 @@ class Method:
             layers. Defaults to `ksr.strip_sparsity`.
         unused: Tuple of strings, the fields of a `Plan` that make no
             difference. Defaults to `()`.
-        check: Function of the density of the plan's topology that raises
-            `ValueError` if the method cannot train to that. Defaults to none.
+        check: Function of the density that the model is to have in the end,
+            a float, that raises `ValueError` if the method cannot give it.
+            Defaults to none.
     """
 
     title: str
@@ -205,8 +206,8 @@ def _check_granet(density):
     if density > GRANET_DENSITY:
         raise ValueError(
             f"GraNet begins with a density of {GRANET_DENSITY} and prunes: "
-            "expected fewer connections in the end, or a larger model. "
-            f"Received: density={density:.3f}"
+            "expected a lower one in the end, by sparser layers or larger "
+            f"ones. Received: density={density:.3f}"
         )
 
 

@@ -157,8 +157,11 @@ def flags_without_effect():
     Returns:
         List of strings.
     """
-    flag_of = {"topology": "epsilon"}
-    names = [flag_of.get(each, each) for each in METHODS[FLAGS.method].unused]
+    # The flag of this model's topology.
+    names = [
+        {"topology": "epsilon"}.get(name, name)
+        for name in METHODS[FLAGS.method].unused
+    ]
     if FLAGS.method == "dense":
         names.append("compare_dense")
     return [name for name in names if FLAGS[name].present]

@@ -4,6 +4,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 import keras_sparse_rnn as ksr
 
@@ -89,6 +90,35 @@ def main(folder):
         keras.utils.set_random_seed(2)
         dense = plain(5)(inputs)
         np.testing.assert_array_equal(np.asarray(sparse), np.asarray(dense))
+
+    tokens = keras.Input((6,), dtype="int32")
+    table = ksr.SparseReversibleEmbedding(30, 8, sparsity=0.5)
+    dropped = ksr.WordDropout(0.1, 30)(table(tokens), tokens)
+    hidden = ksr.SparseLSTM(8, sparsity=0.5, return_sequences=True)(dropped)
+    model = keras.Model(tokens, table(hidden, reverse=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    model.fit(x, x, verbose=0)
+    # It would hold a mask for good that the optimizer is traced with.
+    model.compile(ksr.AveragedSGD(0.1), loss)
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+        model.optimizer.build(model.trainable_variables)
+    plain = ksr.strip_sparsity(model)
+    plain.compile(ksr.AveragedSGD(0.1), loss)
+    plain.optimizer.start_averaging()
+    visited = []
+
+    class Visits(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            visited.append(np.asarray(plain.trainable_variables[0]))
+
+    plain.fit(x, x, epochs=4, batch_size=32, verbose=0, callbacks=[Visits()])
+    np.testing.assert_allclose(
+        np.asarray(plain.trainable_variables[0]),
+        np.mean(visited[1:], axis=0),
+        rtol=1e-5,
+        atol=1e-7,
+    )
 
 
 if __name__ == "__main__":

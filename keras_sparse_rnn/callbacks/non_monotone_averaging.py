@@ -151,7 +151,7 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
         """Notes an epoch's value, and begins to average if it says so."""
         optimizers = self._optimizers()
         history = optimizers[0].monitored_values
-        values = history.numpy()
+        values = keras.ops.convert_to_numpy(history)
         # The lower the better. What is not a number is worst.
         value = values.dtype.type(value if self.mode == "min" else -value)
         if np.isnan(value):

@@ -126,12 +126,12 @@ class AveragedSGD(keras.optimizers.SGD):
     @property
     def is_averaging(self):
         """Boolean, whether averaging began."""
-        return int(np.asarray(self._averaging_since)) != _NEVER
+        return int(ops.convert_to_numpy(self._averaging_since)) != _NEVER
 
     @property
     def averaging_since(self):
         """Integer, how many updates there were before, or `None`."""
-        since = int(np.asarray(self._averaging_since))
+        since = int(ops.convert_to_numpy(self._averaging_since))
         return None if since == _NEVER else since
 
     @property
@@ -166,7 +166,8 @@ class AveragedSGD(keras.optimizers.SGD):
         for _, average, updates in self._averaged():
             average.assign(ops.zeros_like(average))
             updates.assign(ops.zeros_like(updates))
-        self._averaging_since.assign(self.iterations)
+        # By way of NumPy: JAX would share the buffer, and give it away.
+        self._averaging_since.assign(ops.convert_to_numpy(self.iterations))
 
     @property
     def learning_rate(self):
@@ -176,7 +177,7 @@ class AveragedSGD(keras.optimizers.SGD):
         return ops.where(
             ops.equal(self._averaging_since, _NEVER),
             ops.cast(rate, self._constant_rate.dtype),
-            self._constant_rate,
+            ops.convert_to_tensor(self._constant_rate),
         )
 
     @learning_rate.setter
@@ -268,7 +269,11 @@ class AveragedSGD(keras.optimizers.SGD):
     def _assign_averages(self):
         for variable, average, updates in self._averaged():
             # Of no update there is no average yet.
-            value = ops.where(updates > 0, average, variable)
+            value = ops.where(
+                updates > 0,
+                ops.convert_to_tensor(average),
+                ops.convert_to_tensor(variable),
+            )
             if variable.constraint is not None:
                 value = variable.constraint(value)
             variable.assign(value)
@@ -276,11 +281,10 @@ class AveragedSGD(keras.optimizers.SGD):
 
 def _updated(variable, average, updates):
     """The average after a further update, and how many it is of."""
+    value = ops.convert_to_tensor(variable)
     updates = updates + 1
     share = 1 / ops.maximum(updates - 1, 1)
-    moved = ops.where(
-        updates <= 2, variable, average + share * (variable - average)
-    )
+    moved = ops.where(updates <= 2, value, average + share * (value - average))
     mask = mask_of(variable)
     if mask is None:
         return moved, updates

@@ -252,7 +252,7 @@ def test_what_granet_cannot_train_is_answered_by_a_message(
     kept.write_text("{}\n")
     failed = run_python(*arguments, "--method=granet", "--epsilon=9", status=1)
     assert "Traceback" not in failed.stderr
-    assert "expected fewer connections in the end" in failed.stderr
+    assert "GraNet begins with a density of 0.5" in failed.stderr
     assert kept.exists()
 
 

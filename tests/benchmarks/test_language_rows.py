@@ -1,8 +1,8 @@
 import pytest
-from language_tables import HEADINGS
-from language_tables import ROWS
-from language_tables import Row
-from language_tables import tables
+from language_rows import HEADINGS
+from language_rows import ROWS
+from language_rows import Row
+from language_rows import tables
 
 RESULT = {
     "training_ratio": 0.33,

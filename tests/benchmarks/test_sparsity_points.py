@@ -2,11 +2,11 @@ import types
 
 import matplotlib.image
 import pytest
-from rates_and_sparsities import TASKS
-from rates_and_sparsities import Point
-from rates_and_sparsities import curve
-from rates_and_sparsities import points
 from rates_and_sparsities_figure import draw
+from sparsity_points import TASKS
+from sparsity_points import Point
+from sparsity_points import curve
+from sparsity_points import points
 
 
 @pytest.mark.parametrize("name", list(TASKS))
