@@ -64,8 +64,7 @@ def build_vocabulary(tokens, vocabulary_size):
 
     Returns:
         List of at most so many bytes: `<eos>`, `<unk>`, and the tokens, the
-        most frequent first. `<unk>` is there only if a token of the text is
-        unknown.
+        most frequent first.
 
     Raises:
         ValueError: If there is no room for a token, or no token.

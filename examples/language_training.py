@@ -104,7 +104,7 @@ def perplexity(plain, size, ids, settings, batch_size=1):
     reader = build_language_model(size, batch_size, time_steps)
     reader.set_weights(plain.get_weights())
     compile_model(reader, settings, jit=False)
-    x, y, sample_weight = windows_of(ids, batch_size, time_steps)
+    x, y, sample_weight = windows_of(ids, batch_size, time_steps, "to score")
     return reader.evaluate(
         x,
         y,

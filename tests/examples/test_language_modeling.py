@@ -129,9 +129,12 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
     ],
     ids=" ".join,
 )
-def test_presets_and_methods_train(run_python, arguments, flags):
+def test_presets_and_methods_train(run_python, arguments, tmp_path, flags):
     done = run_python(*arguments, "--epochs=2", *flags)
     assert re.search(r"test perplexity [\d.]+; ", done.stdout)
+    # A penalty that is too strong leaves none.
+    for path in tmp_path.glob("history-iss.jsonl"):
+        assert json.loads(path.read_text().splitlines()[-1])["alive_units"] > 0
 
 
 @pytest.mark.slow
@@ -177,14 +180,22 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
         (("--depth=0",), "--depth=0"),
         (("--dropout_hidden=1",), "--dropout_hidden=1"),
         (("--sparsity=nan",), "--sparsity=nan"),
+        (("--time_steps=30",), "'valid' of the text"),
+        (("--method=iss", "--tied"), "method='iss', tied=True"),
+        (("--engine=native",), "engine='native', clipping='dense'"),
+        (("--engine=native", "--model=rhn"), "engine='native', model='rhn'"),
+        (("--dataset=docstrings",), "Received: text_file="),
     ],
 )
 def test_wrong_flags_are_answered_by_a_message(
-    run_python, arguments, flags, message
+    run_python, arguments, tmp_path, flags, message
 ):
+    kept = tmp_path / "history-st_rnn.jsonl"
+    kept.write_text("{}\n")
     failed = run_python(*arguments, *flags, status=1)
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
+    assert kept.exists()
 
 
 @pytest.mark.slow
