@@ -172,7 +172,7 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--dataset=ptb",), "expects `data_dir`"),
+        (("--dataset=ptb",), "expected `dataset='text'` with it"),
         (("--text_file=none.txt",), "path='none.txt'"),
         (("--time_steps=500",), "500 time steps"),
         (("--tied", "--units=9"), "units=9, embedding_dim=8"),
@@ -184,7 +184,6 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
         (("--method=iss", "--tied"), "method='iss', tied=True"),
         (("--engine=native",), "engine='native', clipping='dense'"),
         (("--engine=native", "--model=rhn"), "engine='native', model='rhn'"),
-        (("--dataset=docstrings",), "Received: text_file="),
     ],
 )
 def test_wrong_flags_are_answered_by_a_message(
