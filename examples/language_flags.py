@@ -43,7 +43,13 @@ SETTING_FLAGS = {
         0,
         None,
     ),
-    "decay": ("By what the learning rate is divided when it falls.", 1, None),
+    "decay": (
+        "By what the learning rate is divided: in the presets tiny, small and "
+        "small_rhn in each epoch after the fourth, in the others when "
+        "perplexity in validation does not fall.",
+        1,
+        None,
+    ),
     "dropout_words": ("Share of the vocabulary to drop.", 0, BELOW_1),
     "dropout_inputs": ("Share of the embedding to drop.", 0, BELOW_1),
     "dropout_hidden": ("Share of an RHN's state to drop.", 0, BELOW_1),
@@ -61,8 +67,36 @@ SETTING_FLAGS = {
     ),
 }
 
+
+def by_preset(name):
+    """Says in a flag's help what it is by default, the commonest value first.
+
+    Args:
+        name: String, a field of `LanguageSettings`.
+
+    Returns:
+        String.
+    """
+    presets = {}
+    for preset, settings in PRESETS.items():
+        presets.setdefault(getattr(settings, name), []).append(preset)
+    common = max(presets, key=lambda value: len(presets[value]))
+    others = [
+        f"; {value} for {', '.join(names)}"
+        for value, names in presets.items()
+        if value != common
+    ]
+    return f"By default {common}{''.join(others)}."
+
+
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", None, f"One of {', '.join(DATASETS)}.")
+flags.DEFINE_string(
+    "dataset",
+    None,
+    f"One of {', '.join(DATASETS)}. By default docstrings, which needs no "
+    "files, or text where there is a --text_file. ptb and wikitext-2 need a "
+    "--data_dir.",
+)
 flags.DEFINE_string(
     "data_dir",
     None,
@@ -79,11 +113,13 @@ flags.DEFINE_enum(
     "preset",
     None,
     list(PRESETS),
-    "Settings, of which other flags may change some. By default tiny for "
+    "Settings, of which other flags may change some: tiny and small ones for "
+    "CPUs, those of Liu et al. 2021 (paper) and of their next paper (selfish). "
+    "By default tiny for "
     "docstrings and small for all others.",
 )
 flags.DEFINE_enum(
-    "model", None, list(LAYERS), "Recurrent layers. By default the preset's."
+    "model", None, list(LAYERS), f"Recurrent layers. {by_preset('model')}"
 )
 flags.DEFINE_enum(
     "method", "st_rnn", list(METHODS), "How the model is trained."
@@ -92,19 +128,19 @@ flags.DEFINE_enum(
     "topology",
     None,
     ["uniform", "erdos_renyi"],
-    "Where connections are at first. By default the preset's.",
+    f"Where connections are at first. {by_preset('topology')}",
 )
 flags.DEFINE_bool(
     "tied",
     None,
-    "Whether the embedding is the decoder too. By default the preset's.",
+    f"Whether the embedding is the decoder too. {by_preset('tied')}",
 )
 flags.DEFINE_enum(
     "clipping",
     None,
     ["dense", "sparse"],
     "Whether clipping sees the gradients of empty places too, as in the "
-    "papers' code. By default the preset's.",
+    f"papers' code. {by_preset('clipping')}",
 )
 flags.DEFINE_enum(
     "engine",
@@ -113,19 +149,15 @@ flags.DEFINE_enum(
     "What computes sparse LSTM layers. Dense clipping takes the masked one.",
 )
 for name, (meaning, least, greatest) in SETTING_FLAGS.items():
-    values = {
-        preset: getattr(settings, name) for preset, settings in PRESETS.items()
-    }
     define = (
         flags.DEFINE_integer
-        if isinstance(values["small"], int)
+        if isinstance(getattr(PRESETS["small"], name), int)
         else flags.DEFINE_float
     )
-    by_preset = ", ".join(f"{preset} {each}" for preset, each in values.items())
     define(
         name,
         None,
-        f"{meaning} By preset: {by_preset}.",
+        f"{meaning} {by_preset(name)}",
         lower_bound=least,
         upper_bound=greatest,
     )

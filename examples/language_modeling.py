@@ -75,11 +75,11 @@ def main(argv):
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
     try:
         fill_in_flags()
-        data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         settings = chosen_settings()
+        METHODS[FLAGS.method].check(1 - settings.sparsity)
+        data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
-        METHODS[FLAGS.method].check(1 - settings.sparsity)
         train_windows, valid_windows = (
             windows_of(
                 getattr(corpus, part),
@@ -246,6 +246,9 @@ def train(settings, size, corpus, windows, output):
     plain_size = size_of(plain, size)
     history = read_history(history_path)
     chosen = max(history[first_candidate:], key=perplexity_rank)
+    print(
+        "Scoring the validation and the test text, token by token", flush=True
+    )
     result = {
         "epochs": settings.epochs,
         "chosen_epoch": chosen["epoch"] + 1,
@@ -272,7 +275,8 @@ def print_result(result):
     """Prints what a model gave, over all tokens and with states carried."""
     print(
         f"\n{METHODS[FLAGS.method].title}, epoch {result['chosen_epoch']}: "
-        f"validation perplexity {result['valid']:.2f}, "
+        f"validation perplexity {result['valid']:.2f} "
+        f"(in batches {result['valid_in_batches']:.2f}), "
         f"test perplexity {result['test']:.2f}; "
         f"{result['weights']:,} of {result['weights_dense']:,} weights; "
         f"FLOPs of the dense model: training {result['training_ratio']:.3f}, "

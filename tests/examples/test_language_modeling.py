@@ -98,8 +98,9 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
         saved_model,
         stdin="the old cat sleeps .\nsleeps sleeps sleeps\n",
     )
-    likely, unlikely = map(float, served.stdout.split())
-    assert likely < 5 < unlikely
+    likely, unlikely = served.stdout.splitlines()
+    assert float(likely.split("\t")[0]) < 5 < float(unlikely.split("\t")[0])
+    assert likely.endswith("\t6 tokens, 0 unknown")
     written = run_python(
         EXAMPLES / "serve_language.py",
         saved_model,
