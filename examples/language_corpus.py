@@ -55,13 +55,14 @@ def read_corpus(data, vocabulary_size):
     )
 
 
-def windows_of(ids, batch_size, time_steps):
+def windows_of(ids, batch_size, time_steps, part):
     """A part of a text in windows; the end of a line stands before it.
 
     Args:
         ids: Integer array of shape `(n,)`.
         batch_size: Integer.
         time_steps: Integer.
+        part: String, which part of the text it is, for errors.
 
     Returns:
         Tuple of three arrays, as of `ksr.token_windows`.
@@ -69,4 +70,7 @@ def windows_of(ids, batch_size, time_steps):
     Raises:
         ValueError: If the text is too short.
     """
-    return ksr.token_windows(ids, batch_size, time_steps, before=END_ID)
+    try:
+        return ksr.token_windows(ids, batch_size, time_steps, before=END_ID)
+    except ValueError as error:
+        raise ValueError(f"The part '{part}' of the text: {error}") from None

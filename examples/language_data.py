@@ -59,14 +59,25 @@ def load_language(name, data_dir=None, text_file=None):
         ValueError: If an argument is missing, or a file is missing, is no text
             or is empty.
     """
-    if name == "docstrings":
-        return _docstrings()
     if name not in DATASETS:
         raise ValueError(
             f"`dataset` must be one of {', '.join(DATASETS)}. "
             f"Received: dataset={name!r}"
         )
-    if name == "text" and text_file is not None:
+    if name != "text" and text_file is not None:
+        raise ValueError(
+            f"The data set '{name}' reads no `text_file`: expected "
+            f"`dataset='text'` with it. Received: text_file={str(text_file)!r}"
+        )
+    if name == "docstrings":
+        if data_dir is not None:
+            raise ValueError(
+                "The data set 'docstrings' reads no `data_dir`: expected "
+                "`dataset` to name another. "
+                f"Received: data_dir={str(data_dir)!r}"
+            )
+        return _docstrings()
+    if text_file is not None:
         return _one_file(text_file)
     if data_dir is None:
         needed = "`text_file` or `data_dir`" if name == "text" else "`data_dir`"

@@ -19,14 +19,13 @@ Other texts, and the papers' models (`--help` lists what each flag is then):
 """
 
 import contextlib
-import dataclasses
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
 
 import keras
+import language_flags
 import numpy as np
 import tensorflow as tf
 from absl import app
@@ -35,16 +34,18 @@ from absl import logging
 from epoch_logs import tensorboard_callbacks
 from language_corpus import read_corpus
 from language_corpus import windows_of
-from language_data import DATASETS
 from language_data import load_language
-from language_network import LAYERS
+from language_flags import FREE_FLAGS
+from language_flags import chosen_settings
+from language_flags import fill_in_flags
+from language_flags import flags_without_effect
 from language_network import LanguageModelSize
 from language_network import build_language_model
 from language_network import size_of
 from language_network import topology_of
 from language_network import with_states
 from language_pipeline import LanguageModel
-from language_settings import PRESETS
+from language_settings import ISS_THRESHOLD
 from language_training import compile_model
 from language_training import learning_rate_callbacks
 from language_training import perplexity
@@ -64,151 +65,9 @@ from training_record import read_history
 
 import keras_sparse_rnn as ksr
 
-# Flags that say where to write and how much to do besides, not what to train.
-FREE_FLAGS = (
-    "data_dir",
-    "generate",
-    "output_dir",
-    "prompt",
-    "resume",
-    "temperature",
-)
-BELOW_1 = 1 - 1e-9
-# Of the whole training text, as in the literature.
-WIKITEXT_2_VOCABULARY_SIZE = 33_278
-# Settings that flags of the same name change: what they are, and the least and
-# the greatest value.
-SETTING_FLAGS = {
-    "layers": ("Recurrent layers.", 1, None),
-    "units": ("Units of each recurrent layer.", 1, None),
-    "embedding_dim": ("Length of a token's vector.", 1, None),
-    "depth": ("Micro-layers of an RHN.", 1, None),
-    "batch_size": ("Parts of the text that are read side by side.", 1, None),
-    "time_steps": (
-        "Length of a window: how far gradients reach back.",
-        1,
-        None,
-    ),
-    "epochs": ("Epochs.", 1, None),
-    "vocabulary_size": ("Most frequent tokens that get a vector.", 3, None),
-    "learning_rate": ("SGD's.", 0, None),
-    "momentum": ("SGD's.", 0, BELOW_1),
-    "clip_norm": (
-        "Norm of all gradients together to which it is clipped.",
-        0,
-        None,
-    ),
-    "decay": ("By what the learning rate is divided when it falls.", 1, None),
-    "dropout_words": ("Share of the vocabulary to drop.", 0, BELOW_1),
-    "dropout_inputs": ("Share of the embedding to drop.", 0, BELOW_1),
-    "dropout_hidden": ("Share of an RHN's state to drop.", 0, BELOW_1),
-    "dropout_outputs": ("Share of layers' outputs to drop.", 0, BELOW_1),
-    "sparsity": ("Share of all places that are empty.", 0, BELOW_1),
-    "rewire_rate": (
-        "Share of connections moved. Other methods than st_rnn have their own.",
-        0,
-        1,
-    ),
-}
-
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", None, f"One of {', '.join(DATASETS)}.")
-flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder that holds the text in three parts, itself or in a folder of the "
-    "data set's name: ptb.train.txt or train.txt, and so on, also as .gz or "
-    ".xz.",
-)
-flags.DEFINE_string(
-    "text_file",
-    None,
-    "A text to learn from, whose last tenth of lines is set aside.",
-)
-flags.DEFINE_enum(
-    "preset",
-    None,
-    list(PRESETS),
-    "Settings, of which other flags may change some. By default tiny for "
-    "docstrings and small for all others.",
-)
-flags.DEFINE_enum(
-    "model", None, list(LAYERS), "Recurrent layers. By default the preset's."
-)
-flags.DEFINE_enum(
-    "method", "st_rnn", list(METHODS), "How the model is trained."
-)
-flags.DEFINE_enum(
-    "topology",
-    None,
-    ["uniform", "erdos_renyi"],
-    "Where connections are at first. By default the preset's.",
-)
-flags.DEFINE_bool(
-    "tied",
-    None,
-    "Whether the embedding is the decoder too. By default the preset's.",
-)
-flags.DEFINE_enum(
-    "clipping",
-    None,
-    ["dense", "sparse"],
-    "Whether clipping sees the gradients of empty places too, as in the "
-    "papers' code. By default the preset's.",
-)
-flags.DEFINE_enum(
-    "engine",
-    "auto",
-    ["auto", "masked", "native"],
-    "What computes sparse LSTM layers. Dense clipping takes the masked one.",
-)
-for name, (meaning, least, greatest) in SETTING_FLAGS.items():
-    values = {
-        preset: getattr(settings, name) for preset, settings in PRESETS.items()
-    }
-    define = (
-        flags.DEFINE_integer
-        if isinstance(values["small"], int)
-        else flags.DEFINE_float
-    )
-    by_preset = ", ".join(f"{preset} {each}" for preset, each in values.items())
-    define(
-        name,
-        None,
-        f"{meaning} By preset: {by_preset}.",
-        lower_bound=least,
-        upper_bound=greatest,
-    )
-    # NaN is beyond no bound.
-    flags.register_validator(
-        name,
-        lambda value: value is None or math.isfinite(value),
-        "must be a finite number",
-    )
-flags.DEFINE_bool(
-    "jit", None, "Whether XLA compiles training. By default as Keras decides."
-)
-flags.DEFINE_integer("seed", 0, "Seed of everything drawn.", lower_bound=0)
-flags.DEFINE_integer(
-    "generate", 30, "How many tokens to write in the end.", lower_bound=0
-)
-flags.DEFINE_string("prompt", "the", "What the written tokens go on from.")
-flags.DEFINE_float(
-    "temperature", 0.8, "Of what is written; 0: the likeliest.", lower_bound=0
-)
-flags.DEFINE_string(
-    "output_dir",
-    None,
-    "Folder to write to. By default language_modeling_output/DATASET in the "
-    "current folder. A run without --resume removes what the last one wrote "
-    "there.",
-)
-flags.DEFINE_bool(
-    "resume",
-    False,
-    "Go on where a killed run with the same flags was, or a finished one with "
-    "fewer --epochs.",
-)
+# That `--help` lists them.
+flags.adopt_module_key_flags(language_flags)
 
 
 def main(argv):
@@ -216,13 +75,19 @@ def main(argv):
         raise app.UsageError(f"Unknown arguments. Received: argv={argv[1:]}")
     try:
         fill_in_flags()
-        data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         settings = chosen_settings()
+        METHODS[FLAGS.method].check(1 - settings.sparsity)
+        data = load_language(FLAGS.dataset, FLAGS.data_dir, FLAGS.text_file)
         corpus = read_corpus(data, settings.vocabulary_size)
         size = model_size(settings, len(corpus.vocabulary))
-        METHODS[FLAGS.method].check(1 - settings.sparsity)
-        windows = windows_of(
-            corpus.train, settings.batch_size, settings.time_steps
+        train_windows, valid_windows = (
+            windows_of(
+                getattr(corpus, part),
+                settings.batch_size,
+                settings.time_steps,
+                part,
+            )
+            for part in ("train", "valid")
         )
         # Last: whatever is wrong with flags or data leaves the last run alone.
         output = prepare_output(
@@ -244,7 +109,9 @@ def main(argv):
         f"tokens, vocabulary of {len(corpus.vocabulary):,}",
         flush=True,
     )
-    model, plain, result = train(settings, size, corpus, windows, output)
+    model, plain, result = train(
+        settings, size, corpus, (train_windows, valid_windows), output
+    )
     print_result(result)
     if ksr.sparse_weights(model):
         print(f"\n{ksr.sparsity_report(model)}")
@@ -262,34 +129,6 @@ def main(argv):
     )
     command = [sys.executable, "examples/serve_language.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
-
-
-def fill_in_flags():
-    """Gives the data set and the preset, where they were not passed."""
-    if FLAGS.dataset is None:
-        FLAGS.dataset = "docstrings" if FLAGS.text_file is None else "text"
-    if FLAGS.preset is None:
-        FLAGS.preset = "tiny" if FLAGS.dataset == "docstrings" else "small"
-    if FLAGS.vocabulary_size is None and FLAGS.dataset == "wikitext-2":
-        FLAGS.vocabulary_size = WIKITEXT_2_VOCABULARY_SIZE
-
-
-def chosen_settings():
-    """The preset's settings, changed by the flags that were passed.
-
-    Returns:
-        `LanguageSettings`.
-    """
-    settings = PRESETS[FLAGS.preset]
-    given = {
-        name: FLAGS[name].value
-        for name in (*SETTING_FLAGS, "model", "tied", "topology", "clipping")
-        if FLAGS[name].value is not None
-    }
-    method_rate = METHODS[FLAGS.method].rewire_rate
-    if method_rate is not None:
-        given.setdefault("rewire_rate", method_rate)
-    return dataclasses.replace(settings, **given)
 
 
 def model_size(settings, vocabulary_size):
@@ -311,7 +150,7 @@ def train(settings, size, corpus, windows, output):
         settings: `LanguageSettings`.
         size: `LanguageModelSize` of the full model.
         corpus: `Corpus`.
-        windows: Its training part in windows.
+        windows: Pair of its training and validation parts in windows.
         output: `pathlib.Path` of the output folder.
 
     Returns:
@@ -320,6 +159,7 @@ def train(settings, size, corpus, windows, output):
         gave and costs.
     """
     method = METHODS[FLAGS.method]
+    (x, y, sample_weight), valid_windows = windows
     topology = topology_of(
         size.matrices, settings.sparsity, settings.topology == "uniform"
     )
@@ -327,14 +167,19 @@ def train(settings, size, corpus, windows, output):
         topology,
         settings.rewire_rate,
         settings.epochs,
-        len(windows[0]) // settings.batch_size,
+        len(x) // settings.batch_size,
         {"granularity": "kernel", "clipping": settings.clipping},
+        # The loss is a mean over the time steps.
+        settings.iss_strength / settings.time_steps,
+        ISS_THRESHOLD,
     )
     own_size = size
     if method.is_small:
         own_size = size.narrowed(
             sum(topology.connections(each.shape) for each in size.matrices)
         )
+    for flag in flags_without_effect(settings):
+        print(f"--{flag} makes no difference here.", flush=True)
     print(f"\nTraining the {settings.model}: {method.title}", flush=True)
     keras.utils.set_random_seed(FLAGS.seed)
 
@@ -360,16 +205,13 @@ def train(settings, size, corpus, windows, output):
         for each in of_rate
         if isinstance(each, ksr.NonMonotoneAveraging)
     ]
-    x, y, sample_weight = windows
     model.fit(
         x,
         y,
         sample_weight=sample_weight,
         batch_size=settings.batch_size,
         epochs=settings.epochs,
-        validation_data=windows_of(
-            corpus.valid, settings.batch_size, settings.time_steps
-        ),
+        validation_data=valid_windows,
         validation_batch_size=settings.batch_size,
         # Windows follow each other.
         shuffle=False,
@@ -404,6 +246,9 @@ def train(settings, size, corpus, windows, output):
     plain_size = size_of(plain, size)
     history = read_history(history_path)
     chosen = max(history[first_candidate:], key=perplexity_rank)
+    print(
+        "Scoring the validation and the test text, token by token", flush=True
+    )
     result = {
         "epochs": settings.epochs,
         "chosen_epoch": chosen["epoch"] + 1,
@@ -430,7 +275,8 @@ def print_result(result):
     """Prints what a model gave, over all tokens and with states carried."""
     print(
         f"\n{METHODS[FLAGS.method].title}, epoch {result['chosen_epoch']}: "
-        f"validation perplexity {result['valid']:.2f}, "
+        f"validation perplexity {result['valid']:.2f} "
+        f"(in batches {result['valid_in_batches']:.2f}), "
         f"test perplexity {result['test']:.2f}; "
         f"{result['weights']:,} of {result['weights_dense']:,} weights; "
         f"FLOPs of the dense model: training {result['training_ratio']:.3f}, "

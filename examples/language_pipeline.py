@@ -33,6 +33,8 @@ def tokenize(lines, is_tokenized):
         lines = tf_text.case_fold_utf8(lines)
         lines = tf.strings.regex_replace(lines, "’", "'")
         lines = tf.strings.regex_replace(lines, SIGNS, r" \1 ")
+        # What stands for an unknown word is a word.
+        lines = tf.strings.regex_replace(lines, r"<\s+unk\s+>", "<unk>")
     return tf_text.WhitespaceTokenizer().tokenize(lines)
 
 
@@ -64,8 +66,7 @@ def build_vocabulary(tokens, vocabulary_size):
 
     Returns:
         List of at most so many bytes: `<eos>`, `<unk>`, and the tokens, the
-        most frequent first. `<unk>` is there only if a token of the text is
-        unknown.
+        most frequent first.
 
     Raises:
         ValueError: If there is no room for a token, or no token.
@@ -149,6 +150,9 @@ class LanguageModel(tf.Module):
             return {
                 "log_probability": -loss,
                 "tokens": lengths,
+                "unknown": tf.reduce_sum(
+                    tf.cast(ids == UNKNOWN_ID, lengths.dtype), axis=1
+                ),
                 "perplexity": tf.exp(loss / tf.cast(lengths, loss.dtype)),
             }
 
@@ -235,10 +239,10 @@ class LanguageModel(tf.Module):
 
         `serving_default` takes `text`, strings of shape `(batch,)`, and
         returns for each the `log_probability` of its tokens together, the
-        number of `tokens`, the end of each line among them, and the
-        `perplexity`. `continue` takes `text`, one string, how many `tokens` to
-        add, the `temperature`, at 0 of which the likeliest token is taken, and
-        a `seed`, and returns the `continuation`.
+        number of `tokens`, the end of each line among them, how many of them
+        are `unknown`, and the `perplexity`. `continue` takes `text`, one
+        string, how many `tokens` to add, the `temperature`, at 0 of which the
+        likeliest token is taken, and a `seed`, and returns the `continuation`.
 
         Args:
             path: String or path of a folder.

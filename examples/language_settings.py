@@ -4,6 +4,9 @@ import dataclasses
 
 from language_network import Dropout
 
+# Below which ISS makes |w| 0, in Wen et al.'s code.
+ISS_THRESHOLD = 1e-4
+
 
 @dataclasses.dataclass(frozen=True)
 class LanguageSettings:
@@ -44,6 +47,8 @@ class LanguageSettings:
         rewire_rate: Float, ζ of ST-RNN.
         clipping: String, whether clipping sees the gradients of empty places
             too, `"dense"`, as in the papers' code, or not, `"sparse"`.
+        iss_strength: Float, of ISS's penalty, on a loss that is summed over
+            the time steps, as Wen et al.'s: theirs for 2 × 1500 units.
         vocabulary_size: Integer, most ids.
     """
 
@@ -74,6 +79,7 @@ class LanguageSettings:
     topology: str = "uniform"
     rewire_rate: float = 0.8
     clipping: str = "dense"
+    iss_strength: float = 0.00245
     vocabulary_size: int = 10_000
 
     @property

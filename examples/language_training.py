@@ -9,6 +9,9 @@ from training_record import Replayed
 
 import keras_sparse_rnn as ksr
 
+# Time steps of a window in which nothing is trained.
+SCORED_AT_ONCE = 500
+
 
 def compile_model(model, settings, jit=None):
     """Compiles a language model.
@@ -100,11 +103,12 @@ def perplexity(plain, size, ids, settings, batch_size=1):
     Returns:
         Float.
     """
-    time_steps = min(settings.time_steps, len(ids))
+    # The longer the faster; it makes no difference to states carried over.
+    time_steps = min(SCORED_AT_ONCE, -(-len(ids) // batch_size))
     reader = build_language_model(size, batch_size, time_steps)
     reader.set_weights(plain.get_weights())
     compile_model(reader, settings, jit=False)
-    x, y, sample_weight = windows_of(ids, batch_size, time_steps)
+    x, y, sample_weight = windows_of(ids, batch_size, time_steps, "to score")
     return reader.evaluate(
         x,
         y,

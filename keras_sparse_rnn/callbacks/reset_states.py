@@ -9,11 +9,12 @@ from keras_sparse_rnn import keras_internals
 class ResetStates(keras.callbacks.Callback):
     """Sets the states of stateful RNN layers to 0 where a stream begins.
 
-    At the beginning of each epoch, and before and after each evaluation, the
-    one in `fit` among them: no stream goes on from another one's end.
-    `EpochSeed` does the first of these. Training, evaluation and prediction
-    share the states: an evaluation in the middle of an epoch ends what
-    training has carried over.
+    At the beginning of each epoch, before and after each evaluation, the one in
+    `fit` among them, and each prediction, and when `fit` ends: no stream goes
+    on from another one's end, and a model that is saved, stripped or exported
+    then starts at 0. `EpochSeed` does the first of these. Training, evaluation
+    and prediction share the states: an evaluation in the middle of an epoch
+    ends what training has carried over.
 
     Example:
 
@@ -33,6 +34,12 @@ class ResetStates(keras.callbacks.Callback):
         reset_states(self.model)
 
     def on_predict_begin(self, logs=None):
+        reset_states(self.model)
+
+    def on_predict_end(self, logs=None):
+        reset_states(self.model)
+
+    def on_train_end(self, logs=None):
         reset_states(self.model)
 
 

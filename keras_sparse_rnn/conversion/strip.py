@@ -21,11 +21,11 @@ def strip_sparsity(model):
     """Returns the model in plain Keras layers, zeros baked into the weights.
 
     The result needs nothing of this package to be saved, exported, quantized
-    or loaded, and computes what the sparse model computes. The one exception
-    is a `SparseRHN`, or its cell: it becomes an `RHN`, which Keras does not
-    have, so that a `.keras` file of it is loaded where this package has been
-    imported; what is exported needs no package. The result is not compiled.
-    The model that is passed stays as it is.
+    or loaded, and computes what the sparse model computes. The exceptions are
+    a `SparseRHN`, or its cell, which becomes an `RHN`, and a `WordDropout`,
+    which stays: Keras has neither, so that a `.keras` file of them is loaded
+    where this package has been imported; what is exported needs no package.
+    The result is not compiled. The model that is passed stays as it is.
 
     Args:
         model: Built Sequential or Functional model, of any nesting, or a

@@ -20,7 +20,8 @@ def token_windows(
     ended, so that stateful layers carry their state from window to window, and
     gradients reach back to a window's beginning. Each token is predicted from
     those before it, once: what a part or the last window lacks is padding, of
-    weight 0. `fit` must keep the order: pass it `shuffle=False`.
+    weight 0. `fit` must keep the order: pass it `shuffle=False`. Keras's loss
+    is a mean that padding counts in; `Perplexity` leaves it out.
 
     Args:
         tokens: Integer array of shape `(n,)`, the ids, which `int32` must

@@ -36,6 +36,7 @@ def test_epochs_and_evaluations_begin_at_0_and_carry_over_within():
     model, seen = stateful_model(), StatesSeen()
     callbacks = [ksr.ResetStates(), seen]
     y = np.zeros((6, 1))
+    states = model.layers[0].states
     model.fit(
         X,
         y,
@@ -52,3 +53,16 @@ def test_epochs_and_evaluations_begin_at_0_and_carry_over_within():
     assert seen.zero == [True, False, False] * 5
     model.predict(X, batch_size=2, verbose=0, callbacks=callbacks)
     assert seen.zero == [True, False, False] * 6
+    assert not any(np.asarray(each).any() for each in states)
+
+
+def test_states_are_0_when_training_has_ended():
+    model = stateful_model()
+    model.fit(
+        X,
+        np.zeros((6, 1)),
+        batch_size=2,
+        verbose=0,
+        callbacks=[ksr.ResetStates()],
+    )
+    assert not any(np.asarray(each).any() for each in model.layers[0].states)

@@ -78,6 +78,14 @@ def test_parts_are_found_in_a_folder(tmp_path, ending, below):
     [
         ({"name": "penn"}, "one of docstrings, ptb.*Received: dataset='penn'"),
         ({"name": "ptb"}, "expects `data_dir`. Received: data_dir=None"),
+        (
+            {"name": "docstrings", "data_dir": "folder"},
+            "reads no `data_dir`.*Received: data_dir='folder'",
+        ),
+        (
+            {"name": "ptb", "text_file": "book.txt"},
+            "reads no `text_file`.*Received: text_file='book.txt'",
+        ),
         ({"name": "text"}, "`text_file` or `data_dir`. Received"),
         ({"name": "text", "text_file": "none.txt"}, "path='none.txt'"),
     ],

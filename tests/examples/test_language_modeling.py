@@ -98,8 +98,9 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
         saved_model,
         stdin="the old cat sleeps .\nsleeps sleeps sleeps\n",
     )
-    likely, unlikely = map(float, served.stdout.split())
-    assert likely < 5 < unlikely
+    likely, unlikely = served.stdout.splitlines()
+    assert float(likely.split("\t")[0]) < 5 < float(unlikely.split("\t")[0])
+    assert likely.endswith("\t6 tokens, 0 unknown")
     written = run_python(
         EXAMPLES / "serve_language.py",
         saved_model,
@@ -129,9 +130,12 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
     ],
     ids=" ".join,
 )
-def test_presets_and_methods_train(run_python, arguments, flags):
+def test_presets_and_methods_train(run_python, arguments, tmp_path, flags):
     done = run_python(*arguments, "--epochs=2", *flags)
     assert re.search(r"test perplexity [\d.]+; ", done.stdout)
+    # A penalty that is too strong leaves none.
+    for path in tmp_path.glob("history-iss.jsonl"):
+        assert json.loads(path.read_text().splitlines()[-1])["alive_units"] > 0
 
 
 @pytest.mark.slow
@@ -169,7 +173,7 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--dataset=ptb",), "expects `data_dir`"),
+        (("--dataset=ptb",), "expected `dataset='text'` with it"),
         (("--text_file=none.txt",), "path='none.txt'"),
         (("--time_steps=500",), "500 time steps"),
         (("--tied", "--units=9"), "units=9, embedding_dim=8"),
@@ -177,14 +181,21 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
         (("--depth=0",), "--depth=0"),
         (("--dropout_hidden=1",), "--dropout_hidden=1"),
         (("--sparsity=nan",), "--sparsity=nan"),
+        (("--time_steps=30",), "'valid' of the text"),
+        (("--method=iss", "--tied"), "method='iss', tied=True"),
+        (("--engine=native",), "engine='native', clipping='dense'"),
+        (("--engine=native", "--model=rhn"), "engine='native', model='rhn'"),
     ],
 )
 def test_wrong_flags_are_answered_by_a_message(
-    run_python, arguments, flags, message
+    run_python, arguments, tmp_path, flags, message
 ):
+    kept = tmp_path / "history-st_rnn.jsonl"
+    kept.write_text("{}\n")
     failed = run_python(*arguments, *flags, status=1)
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
+    assert kept.exists()
 
 
 @pytest.mark.slow

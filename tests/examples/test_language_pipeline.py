@@ -19,6 +19,7 @@ WORDS = [b"<eos>", b"<unk>", b"the", b"cat", b"dog", b"sat", b"."]
         ("The cat, sat.", False, "the cat , sat . <eos>"),
         ("Don’t\n\nx_y 3", False, "don't <eos> <eos> x _ y 3 <eos>"),
         ("a\u2028b\n", False, "a b <eos>"),
+        ("A <unk> > 1", False, "a <unk> > 1 <eos>"),
         ("N <unk> 's U.S.\n", True, "N <unk> 's U.S. <eos>"),
         (" = A = \n", True, "= A = <eos>"),
     ],
@@ -78,6 +79,7 @@ def test_score_is_that_of_the_model_token_by_token(trained):
     ids = [[2, 3, 5, 6, 0], [2, 1, 0], [0], [2, 4, 0, 5, 0]]
     found = module.score(tf.constant(texts))
     assert found["tokens"].numpy().tolist() == [len(each) for each in ids]
+    assert found["unknown"].numpy().tolist() == [0, 1, 0, 0]
     expected = [log_probability(model, each) for each in ids]
     np.testing.assert_allclose(
         found["log_probability"], expected, rtol=1e-5, atol=1e-5
