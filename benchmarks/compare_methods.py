@@ -4,7 +4,9 @@ Runs `examples/text_classification.py` by each method on the same batches, one
 run after the other, the first seed of all methods first. After each run the
 figures so far are written: as JSON, as Markdown tables between two marker
 comments, and as a figure. What the JSON file or a run's folder holds is not run
-again, and a run that was stopped in the middle goes on where it was.
+again, and a run that was stopped in the middle goes on where it was. Runs by
+further flags, `--argument`, or another number of `--epochs` are kept beside the
+others and shown in tables of their own.
 
     python benchmarks/compare_methods.py --data_dir=DIR
 
@@ -14,9 +16,8 @@ needs `--tfmot_python`, an environment of its own (see `tfmot_peer.py`), and a
 run of `magnitude_pruning`, whose settings it takes.
 """
 
-import json
+import itertools
 import pathlib
-import subprocess
 import sys
 
 from absl import app
@@ -33,6 +34,9 @@ from methods_table import by_method
 from methods_table import epsilons
 from methods_table import mean
 from methods_table import rows
+from resumable_runs import changed_by
+from resumable_runs import run_each
+from resumable_runs import stored_results
 from tfmot_run import LIKE
 from tfmot_run import run_tfmot
 
@@ -53,6 +57,7 @@ TITLES = {
 WITHOUT_EPSILON = ("dense", "iss")
 DATASET_TITLES = {"imdb": "IMDB", "ag_news": "AG's News"}
 RESULTS = ROOT / "benchmarks" / "results"
+EPOCHS = 10
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("datasets", ["imdb"], "Data sets, as in the example.")
@@ -63,7 +68,7 @@ flags.DEFINE_list(
     f"Methods of the example, and {TFMOT}, in the order of running.",
 )
 flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, …", lower_bound=1)
-flags.DEFINE_integer("epochs", 10, "Epochs of each run.", lower_bound=1)
+flags.DEFINE_integer("epochs", EPOCHS, "Epochs of each run.", lower_bound=1)
 flags.DEFINE_string(
     "data_dir", None, "Folder that holds the data sets' folders."
 )
@@ -94,18 +99,16 @@ def key(method, epsilon):
     return ANY_EPSILON if method in WITHOUT_EPSILON else epsilon
 
 
+def compared(dataset):
+    """The key of what is compared: a data set, and what flags change."""
+    epochs = [f"--epochs={FLAGS.epochs}"] if FLAGS.epochs != EPOCHS else []
+    return f"{dataset}{changed_by([*FLAGS.argument, *epochs])}"
+
+
 def folder(dataset, method, epsilon, seed):
     """Where a run writes."""
     name = f"{method}-{key(method, epsilon)}-{seed}"
-    return pathlib.Path(FLAGS.runs, dataset, name)
-
-
-def stored_results():
-    """What the JSON file holds, a dictionary."""
-    path = pathlib.Path(FLAGS.json)
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))["results"]
+    return pathlib.Path(FLAGS.runs, compared(dataset), name)
 
 
 def result_of(dataset, method, epsilon, seed):
@@ -221,32 +224,35 @@ def main(_):
         check_flags()
     except ValueError as error:
         sys.exit(str(error))
-    results = stored_results()
-    failed = []
-    for seed in range(FLAGS.seeds):
-        for dataset in FLAGS.datasets:
-            for epsilon in FLAGS.epsilon:
-                for method in FLAGS.methods:
-                    runs = (
-                        results.setdefault(dataset, {})
-                        .setdefault(key(method, epsilon), {})
-                        .setdefault(method, {})
-                    )
-                    # JSON's keys are strings.
-                    known = runs.get(str(seed), {})
-                    if known.get("epochs") == FLAGS.epochs:
-                        continue
-                    print(f"\n{dataset}, ε = {epsilon}, {method}, seed {seed}")
-                    try:
-                        runs[str(seed)] = result_of(
-                            dataset, method, epsilon, seed
-                        )
-                    except subprocess.CalledProcessError as error:
-                        # The others must not wait for somebody to see it.
-                        failed.append((dataset, epsilon, method, seed))
-                        print(f"failed: {error}", flush=True)
-                        continue
-                    report(results)
+    results = stored_results(FLAGS.json)
+
+    def by_seed(dataset, method, epsilon):
+        of_dataset = results.setdefault(compared(dataset), {})
+        of_epsilon = of_dataset.setdefault(key(method, epsilon), {})
+        return of_epsilon.setdefault(method, {})
+
+    def is_missing(each):
+        dataset, epsilon, method, seed = each
+        # JSON's keys are strings.
+        known = by_seed(dataset, method, epsilon).get(str(seed), {})
+        return known.get("epochs") != FLAGS.epochs
+
+    def run(each):
+        dataset, epsilon, method, seed = each
+        print(f"\n{dataset}, ε = {epsilon}, {method}, seed {seed}", flush=True)
+        by_seed(dataset, method, epsilon)[str(seed)] = result_of(
+            dataset, method, epsilon, seed
+        )
+        report(results)
+
+    runs = (
+        (*of_seed, seed)
+        for seed, *of_seed in itertools.product(
+            range(FLAGS.seeds), FLAGS.datasets, FLAGS.epsilon, FLAGS.methods
+        )
+    )
+    # One by one, as a method without ε is there after its first run.
+    failed = run_each(filter(is_missing, runs), run)
     report(results)
     if failed:
         sys.exit(f"Failed, see the logs in {FLAGS.runs}: {failed}")

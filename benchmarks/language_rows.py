@@ -109,16 +109,25 @@ def cells(row, result):
     ]
 
 
-def tables(results):
-    """Title and rows of each table, a dictionary."""
+def tables(results, changed=""):
+    """The tables of what was run.
+
+    Args:
+        results: Dictionary from a row's key.
+        changed: String, what is added to the keys of runs by further flags,
+            and so to the titles. Defaults to none.
+
+    Returns:
+        Dictionary from a table's title to its rows.
+    """
     found = {}
     for (model, sparsity), title in TITLES.items():
         lines = [
-            cells(row, results[row.key])
+            cells(row, results[f"{row.key}{changed}"])
             for row in sorted(ROWS, key=lambda row: row.seed)
             if (row.model, row.sparsity) == (model, sparsity)
-            and row.key in results
+            and f"{row.key}{changed}" in results
         ]
         if lines:
-            found[title] = lines
+            found[f"{title} {changed}".strip()] = lines
     return found

@@ -5,19 +5,17 @@ the stacked LSTM of Zaremba et al.'s small model (Table 2 of Liu et al. 2021),
 and a recurrent highway network of 200 units and depth 4 (Table 3). After each
 row the figures so far are written, as JSON and as Markdown tables between two
 marker comments. What the JSON file holds is not run again, and a run that was
-stopped in the middle goes on where it was.
+stopped in the middle goes on where it was. Runs by further flags, `--argument`
+or `--epochs`, are kept beside the others and shown in tables of their own.
 
     python benchmarks/language_tables.py --data_dir=DIR
 """
 
-import json
 import pathlib
-import subprocess
 import sys
 
 from absl import app
 from absl import flags
-from example_run import run_example
 from language_rows import HEADINGS
 from language_rows import ROWS
 from language_rows import tables
@@ -25,6 +23,10 @@ from markdown_block import markdown_table
 from markdown_block import write_block
 from measuring import print_table
 from measuring import write_json
+from resumable_runs import changed_by
+from resumable_runs import only_result
+from resumable_runs import run_missing
+from resumable_runs import stored_results
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLAGS = flags.FLAGS
@@ -50,31 +52,28 @@ flags.DEFINE_string(
 )
 
 
-def stored_results():
-    """What the JSON file holds, a dictionary from a row's key."""
-    path = pathlib.Path(FLAGS.json)
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))["results"]
+def further_arguments():
+    """The example's flags that are not those of the table, a list."""
+    epochs = [f"--epochs={FLAGS.epochs}"] if FLAGS.epochs else []
+    return [*FLAGS.argument, *epochs]
 
 
-def result_of(row):
+def result_of(key, row):
     """Runs a row, or what is left of it, and returns what it gave."""
-    arguments = [*row.arguments, *FLAGS.argument]
-    if FLAGS.data_dir:
-        arguments.append(f"--data_dir={FLAGS.data_dir}")
-    if FLAGS.epochs:
-        arguments.append(f"--epochs={FLAGS.epochs}")
-    output = pathlib.Path(FLAGS.runs, row.key)
-    [result] = run_example("language_modeling.py", output, arguments).values()
-    return result
+    return only_result(
+        "language_modeling.py",
+        pathlib.Path(FLAGS.runs, key),
+        [*row.arguments, *further_arguments()],
+        FLAGS.data_dir,
+    )
 
 
 def report(results):
     """Writes what there is so far, and prints it."""
     write_json(FLAGS.json, results)
     blocks = []
-    for title, lines in tables(results).items():
+    changed = changed_by(further_arguments())
+    for title, lines in (tables(results) | tables(results, changed)).items():
         print(f"\n{title}")
         print_table(HEADINGS, lines)
         blocks.append(f"### {title}\n\n{markdown_table(HEADINGS, lines)}")
@@ -91,21 +90,13 @@ def main(_):
     unknown = [key for key in FLAGS.rows if key not in keys]
     if unknown:
         sys.exit(f"`--rows` must be of {keys}. Received: rows={unknown}")
-    results = stored_results()
-    failed = []
-    for row in ROWS:
-        if row.key in results or (FLAGS.rows and row.key not in FLAGS.rows):
-            continue
-        print(f"\n{row.key}", flush=True)
-        try:
-            results[row.key] = result_of(row)
-        except subprocess.CalledProcessError as error:
-            # The others must not wait for somebody to see it.
-            failed.append(row.key)
-            print(f"failed: {error}", flush=True)
-            continue
-        report(results)
-    report(results)
+    changed = changed_by(further_arguments())
+    runs = {
+        f"{row.key}{changed}": row
+        for row in ROWS
+        if not FLAGS.rows or row.key in FLAGS.rows
+    }
+    failed = run_missing(runs, stored_results(FLAGS.json), result_of, report)
     if failed:
         sys.exit(f"Failed, see the logs in {FLAGS.runs}: {failed}")
 

@@ -5,22 +5,25 @@ of the small language model on Penn Treebank, against the rewire rate ζ at one
 sparsity, and against sparsity at one rewire rate; the dense model beside them.
 Runs the two examples, one point after the other. After each point the figures
 so far are written, as JSON and drawn. What the JSON file holds is not run
-again, and a run that was stopped in the middle goes on where it was.
+again, and a run that was stopped in the middle goes on where it was. Runs by
+further flags, `--argument`, are kept beside the others and drawn apart.
 
     python benchmarks/rates_and_sparsities.py --data_dir=DIR
 """
 
-import json
+import dataclasses
 import pathlib
-import subprocess
 import sys
 
 from absl import app
 from absl import flags
-from example_run import run_example
 from measuring import print_table
 from measuring import write_json
 from rates_and_sparsities_figure import draw
+from resumable_runs import changed_by
+from resumable_runs import only_result
+from resumable_runs import run_missing
+from resumable_runs import stored_results
 from sparsity_points import TASKS
 from sparsity_points import Point
 from sparsity_points import curve
@@ -44,54 +47,64 @@ flags.DEFINE_string(
 )
 
 
-def stored_results():
-    """What the JSON file holds, a dictionary from a point's key."""
-    path = pathlib.Path(FLAGS.json)
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text(encoding="utf-8"))["results"]
-
-
-def result_of(point):
+def result_of(key, point):
     """Runs a point, or what is left of it, and returns what it gave."""
-    arguments = [*point.arguments, *FLAGS.argument]
-    if FLAGS.data_dir:
-        arguments.append(f"--data_dir={FLAGS.data_dir}")
-    output = pathlib.Path(FLAGS.runs, point.key)
-    [result] = run_example(TASKS[point.task].script, output, arguments).values()
-    return result
+    return only_result(
+        TASKS[point.task].script,
+        pathlib.Path(FLAGS.runs, key),
+        [*point.arguments, *FLAGS.argument],
+        FLAGS.data_dir,
+    )
+
+
+def curves(name, results, changed):
+    """What there is of a task's curves.
+
+    Args:
+        name: String, one of `TASKS`.
+        results: Dictionary from a point's key.
+        changed: String, see `curve()`.
+
+    Returns:
+        Tuple of three lists as of `curve()`: the dense model, rewire rates at
+        one sparsity, and sparsities at one rewire rate.
+    """
+    task = TASKS[name]
+    chosen = (
+        [(None, 0.0)],
+        [(task.fixed_level, rate) for rate in task.rates],
+        [(level, task.fixed_rate) for level in task.levels],
+    )
+    return tuple(
+        curve(
+            task,
+            [
+                Point(name, level, rate, seed)
+                for seed in range(FLAGS.seeds)
+                for level, rate in of_curve
+            ],
+            results,
+            changed,
+        )
+        for of_curve in chosen
+    )
 
 
 def report(results):
     """Writes what there is so far, and prints it."""
     write_json(FLAGS.json, results)
     panels, lines = [], []
-    for name, task in TASKS.items():
-        seeds = range(FLAGS.seeds)
-        dense, rates, levels = (
-            [
-                each
-                for seed in seeds
-                for each in curve(task, chosen(seed), results)
-            ]
-            for chosen in (
-                lambda seed, name=name: [Point(name, None, 0.0, seed)],
-                lambda seed, name=name, task=task: [
-                    Point(name, task.fixed_level, rate, seed)
-                    for rate in task.rates
-                ],
-                lambda seed, name=name, task=task: [
-                    Point(name, level, task.fixed_rate, seed)
-                    for level in task.levels
-                ],
+    for changed in dict.fromkeys(("", changed_by(FLAGS.argument))):
+        for name, task in TASKS.items():
+            title = f"{task.title} {changed}".strip()
+            found = curves(name, results, changed)
+            lines.extend(
+                [title, f"{rate:g}", f"{sparsity:.2%}", f"{value:.2f}"]
+                for each in found
+                for rate, sparsity, value in each
             )
-        )
-        lines.extend(
-            [task.title, f"{rate:g}", f"{sparsity:.2%}", f"{value:.2f}"]
-            for rate, sparsity, value in (*dense, *rates, *levels)
-        )
-        if dense or rates or levels:
-            panels.append((task, dense, rates, levels))
+            if any(found):
+                panels.append((dataclasses.replace(task, title=title), *found))
     print_table(("task", "rewire rate", "sparsity", "value"), lines)
     if panels:
         draw(panels, FLAGS.figure)
@@ -101,23 +114,14 @@ def main(_):
     unknown = [name for name in FLAGS.tasks if name not in TASKS]
     if unknown:
         sys.exit(f"`--tasks` must be of {[*TASKS]}. Received: tasks={unknown}")
-    results = stored_results()
-    failed = []
-    for seed in range(FLAGS.seeds):
-        for name in FLAGS.tasks:
-            for point in points(name, seed):
-                if point.key in results:
-                    continue
-                print(f"\n{point.key}", flush=True)
-                try:
-                    results[point.key] = result_of(point)
-                except subprocess.CalledProcessError as error:
-                    # The others must not wait for somebody to see it.
-                    failed.append(point.key)
-                    print(f"failed: {error}", flush=True)
-                    continue
-                report(results)
-    report(results)
+    changed = changed_by(FLAGS.argument)
+    runs = {
+        f"{point.key}{changed}": point
+        for seed in range(FLAGS.seeds)
+        for name in FLAGS.tasks
+        for point in points(name, seed)
+    }
+    failed = run_missing(runs, stored_results(FLAGS.json), result_of, report)
     if failed:
         sys.exit(f"Failed, see the logs in {FLAGS.runs}: {failed}")
 

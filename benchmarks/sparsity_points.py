@@ -110,13 +110,15 @@ def points(name, seed):
     return list(dict.fromkeys(found))
 
 
-def curve(task, chosen, results):
+def curve(task, chosen, results, changed=""):
     """What there is of a curve.
 
     Args:
         task: `Task`.
         chosen: List of `Point`s.
         results: Dictionary from a point's key.
+        changed: String, what is added to the keys of runs by further flags.
+            Defaults to none.
 
     Returns:
         List of triples, the rewire rate, the sparsity and the value of each
@@ -130,5 +132,5 @@ def curve(task, chosen, results):
             scale * result[task.value],
         )
         for point in chosen
-        if (result := results.get(point.key))
+        if (result := results.get(f"{point.key}{changed}"))
     ]

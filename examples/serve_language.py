@@ -55,24 +55,70 @@ def load_language_model(path):
     return signatures
 
 
+def integer(name, least, most):
+    """Makes the reader of a flag that is an integer.
+
+    Args:
+        name: String, the flag's name.
+        least: Integer, the lowest value.
+        most: Integer, the highest value.
+
+    Returns:
+        Function of a string that returns an integer.
+    """
+
+    def read(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"must be an integer from {least} to {most}. "
+                f"Received: {name}={text}"
+            )
+        return value
+
+    return read
+
+
+def temperature(text):
+    """Reads the flag of that name, a float."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = None
+    # The model's numbers are of this type; NaN compares to none.
+    if value is None or not 0 <= value <= float(tf.float32.max):
+        raise argparse.ArgumentTypeError(
+            "must be a finite number of at least 0. "
+            f"Received: temperature={text}"
+        )
+    return value
+
+
 def arguments():
-    """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    """Reads the command line, and ends the process if it is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("saved_model")
     parser.add_argument(
         "--continue",
         dest="tokens",
-        type=int,
-        default=0,
-        help="how many tokens to write instead of scoring",
+        type=integer("continue", 1, tf.int32.max),
+        help="how many tokens to write; without it texts are scored",
     )
     parser.add_argument(
-        "--temperature", type=float, default=0.8, help="0: the likeliest token"
+        "--temperature",
+        type=temperature,
+        default=0.8,
+        help="0: the likeliest token (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed",
+        type=integer("seed", 0, tf.int64.max),
+        default=0,
+        help="of what is drawn (default: %(default)s)",
+    )
     return parser.parse_args()
 
 
@@ -95,7 +141,7 @@ def main():
     try:
         for line in sys.stdin:
             text = line.strip()
-            if given.tokens > 0:
+            if given.tokens is not None:
                 written = go_on(
                     text=tf.constant(text),
                     tokens=tf.constant(given.tokens),

@@ -263,6 +263,18 @@ def has_just_updated(optimizer):
     return step % micro_steps_per_update(optimizer) == 0
 
 
+def trained_variables(optimizer):
+    """The variables that an optimizer was built with, in order, a list.
+
+    What `add_optimizer_variables()` returns is aligned with them. Empty before
+    the optimizer is built.
+
+    Args:
+        optimizer: A Keras optimizer that wraps no other.
+    """
+    return optimizer._trainable_variables
+
+
 def slot_variables(optimizer, variable):
     """The optimizer's slots of a variable, by attribute name.
 
@@ -282,7 +294,7 @@ def slot_variables(optimizer, variable):
     if key not in optimizer._trainable_variables_indices:
         return None
     index = optimizer._trainable_variables_indices[key]
-    aligned = len(optimizer._trainable_variables)
+    aligned = len(trained_variables(optimizer))
     slots = {}
     for name, slot_list in vars(optimizer).items():
         if name == "_trainable_variables" or not isinstance(slot_list, list):

@@ -1,8 +1,13 @@
 """One long text as batches of windows, for truncated backpropagation."""
 
+import reprlib
+
 import numpy as np
 
 from keras_sparse_rnn.arguments import check_integer
+
+# Windows are arrays of this type.
+_LARGEST_ID = np.iinfo("int32").max
 
 
 def token_windows(
@@ -19,7 +24,8 @@ def token_windows(
     is a mean that padding counts in; `Perplexity` leaves it out.
 
     Args:
-        tokens: Integer array of shape `(n,)`, the ids.
+        tokens: Integer array of shape `(n,)`, the ids, which `int32` must
+            hold.
         batch_size: Integer of at least 1.
         time_steps: Integer of at least 1, the length of a window. A part of
             the stream must be as long at least.
@@ -62,8 +68,8 @@ def token_windows(
     length = len(tokens)
     if before is not None:
         check_integer("before", before, 0)
-        tokens = np.concatenate([[before], tokens]).astype("int32")
-        _check_known(tokens[:1], "before", vocabulary_size)
+        _check_known(np.array([before]), "before", vocabulary_size)
+        tokens = np.concatenate([np.array([before], tokens.dtype), tokens])
     predicted = max(len(tokens) - 1, 0)
     steps = -(-predicted // batch_size)
     if steps < time_steps:
@@ -95,29 +101,35 @@ def _in_windows(values, batch_size, steps, time_steps):
 
 
 def _checked_tokens(tokens, vocabulary_size):
-    tokens = np.asarray(tokens)
-    if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
+    try:
+        ids = np.asarray(tokens)
+    except ValueError:
+        # Of lists of different lengths NumPy makes no array.
+        ids = None
+    if ids is None or ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        received = (
+            f"tokens={reprlib.repr(tokens)}"
+            if ids is None or isinstance(tokens, (list, tuple))
+            else f"shape={ids.shape}, dtype={ids.dtype}"
+        )
         raise ValueError(
             "`tokens` must be an array of integers of shape `(n,)`. "
-            f"Received: shape={tokens.shape}, dtype={tokens.dtype}"
+            f"Received: {received}"
         )
     if vocabulary_size is not None:
         check_integer("vocabulary_size", vocabulary_size, 1)
-    _check_known(tokens, "tokens", vocabulary_size)
-    return tokens.astype("int32")
+    _check_known(ids, "tokens", vocabulary_size)
+    return ids.astype("int32")
 
 
 def _check_known(ids, name, vocabulary_size):
     """Raises `ValueError` for ids that no model, or this one, can take."""
-    highest = np.inf if vocabulary_size is None else vocabulary_size - 1
+    highest, whose = _LARGEST_ID, "those that int32 holds"
+    if vocabulary_size is not None and vocabulary_size <= _LARGEST_ID:
+        highest, whose = vocabulary_size - 1, "those of the model's vocabulary"
     wrong = ids[(ids < 0) | (ids > highest)]
     if len(wrong):
-        ids_known = (
-            "of at least 0"
-            if vocabulary_size is None
-            else f"between 0 and {highest}, those of the model's vocabulary"
-        )
         raise ValueError(
-            f"`{name}` must be ids {ids_known}. "
+            f"`{name}` must be ids between 0 and {highest}, {whose}. "
             f"Received: {name} with {wrong[0]}"
         )

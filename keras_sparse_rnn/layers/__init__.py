@@ -1,7 +1,7 @@
 """Keras layers and cells, most of them with sparse matrices."""
 
 from keras_sparse_rnn.layers.rhn import RHN
-from keras_sparse_rnn.layers.rhn import RHNCell
+from keras_sparse_rnn.layers.rhn_cell import RHNCell
 from keras_sparse_rnn.layers.sparse_dense import SparseDense
 from keras_sparse_rnn.layers.sparse_embedding import SparseEmbedding
 from keras_sparse_rnn.layers.sparse_gru import SparseGRU

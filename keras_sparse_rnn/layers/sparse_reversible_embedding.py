@@ -4,6 +4,8 @@ import inspect
 
 import keras
 
+from keras_sparse_rnn.arguments import check_boolean
+from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.engine import MaskedWeight
 from keras_sparse_rnn.layers.masked_lookup import MaskedLookup
 from keras_sparse_rnn.layers.signatures import takes_arguments_of
@@ -20,7 +22,13 @@ class _NamesByTying:
         given = inspect.signature(
             keras.layers.ReversibleEmbedding.__init__
         ).bind_partial(self, *args, **kwargs)
-        if given.arguments.get("tie_weights", True):
+        tie_weights = given.arguments.get("tie_weights", True)
+        try:
+            check_boolean("tie_weights", tie_weights)
+        except ValueError as error:
+            owner = named(type(self), kwargs.get("name"))
+            raise ValueError(f"{owner}: {error}") from None
+        if tie_weights:
             self.sparse_names = ("embeddings",)
         super().__init__(*args, **kwargs)
 
@@ -81,8 +89,10 @@ class SparseReversibleEmbedding(
         `reverse=True`, logits of shape `(..., input_dim)`, without a bias.
 
     Raises:
-        ValueError: If the topology's arguments are out of range or
-            contradict, or LoRA or quantization is asked for.
+        ValueError: If `tie_weights` is no boolean, the topology's arguments
+            are out of range or contradict, or LoRA or quantization is asked
+            for; when it is called with `reverse=True`, if the last dimension
+            of `inputs` is not `output_dim`.
 
     Example:
 
@@ -107,3 +117,29 @@ class SparseReversibleEmbedding(
     def names_and_gates(cls, plain):
         names = cls.sparse_names[:1] if plain.tie_weights else cls.sparse_names
         return names, cls.gates
+
+    def call(self, inputs, reverse=False):
+        if reverse:
+            self._check_decodable(inputs.shape)
+        return super().call(inputs, reverse=reverse)
+
+    def compute_output_shape(self, input_shape, reverse=False):
+        if reverse:
+            self._check_decodable(input_shape)
+        return super().compute_output_shape(input_shape, reverse=reverse)
+
+    def compute_output_spec(self, inputs, reverse=False):
+        # Of a symbolic call, which multiplies nothing.
+        if reverse:
+            self._check_decodable(inputs.shape)
+        return super().compute_output_spec(inputs, reverse=reverse)
+
+    def _check_decodable(self, shape):
+        shape = tuple(shape)
+        if not shape or shape[-1] not in (None, self.output_dim):
+            raise ValueError(
+                f"{self._owner(self.name)} expects `inputs` of shape "
+                f"(..., {self.output_dim}) with `reverse=True`: their last "
+                "dimension must be its `output_dim`. Received: "
+                f"inputs.shape={shape}"
+            )

@@ -4,7 +4,7 @@ import keras
 
 from keras_sparse_rnn.layers.engine_arguments import EngineArguments
 from keras_sparse_rnn.layers.rhn import RHN
-from keras_sparse_rnn.layers.rhn import RHNCell
+from keras_sparse_rnn.layers.rhn_cell import RHNCell
 from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer

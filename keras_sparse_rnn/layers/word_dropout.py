@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.arguments import check_integer
-from keras_sparse_rnn.arguments import is_number
+from keras_sparse_rnn.arguments import check_rate
 from keras_sparse_rnn.arguments import named
 
 
@@ -39,8 +39,8 @@ class WordDropout(keras.layers.Layer):
         Float tensor of the shape of `inputs`.
 
     Raises:
-        ValueError: If `rate` or `input_dim` is out of range; when it is
-            called, if the shapes do not go together.
+        ValueError: If `rate` or `input_dim` is out of range, naming the layer;
+            when it is called, if the shapes do not go together.
 
     Example:
 
@@ -60,12 +60,11 @@ class WordDropout(keras.layers.Layer):
 
     def __init__(self, rate, input_dim, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not (is_number(rate) and 0 <= rate < 1):
-            raise ValueError(
-                f"{self._named()} expects `rate` to be a number in [0, 1). "
-                f"Received: rate={rate!r}"
-            )
-        check_integer("input_dim", input_dim, 1)
+        try:
+            check_rate("rate", rate)
+            check_integer("input_dim", input_dim, 1)
+        except ValueError as error:
+            raise ValueError(f"{self._named()}: {error}") from None
         self.rate = rate
         self.input_dim = input_dim
         self.seed = seed

@@ -256,7 +256,7 @@ class AveragedSGD(keras.optimizers.SGD):
         if not self.built:
             return
         for triple in zip(
-            self._trainable_variables,
+            keras_internals.trained_variables(self),
             self._averages,
             self._averaged_updates,
             strict=True,

@@ -5,13 +5,25 @@ import subprocess
 import sys
 
 import pytest
+from resumable_runs import changed_by
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "compare_methods.py"
 
 
 @pytest.fixture
-def compare(tmp_path):
+def arguments(tmp_path):
+    """The example's flags, of which keys and folders are made."""
+    return [
+        f"--train_csv={tmp_path / 'texts.csv'}",
+        "--units=8",
+        "--embedding_dim=8",
+        "--sequence_length=5",
+    ]
+
+
+@pytest.fixture
+def compare(tmp_path, arguments):
     """Returns a function that runs the benchmark on a few texts."""
     texts = tmp_path / "texts.csv"
     rows = [
@@ -20,17 +32,15 @@ def compare(tmp_path):
     ]
     texts.write_text("text,label\n" + "".join(rows))
 
-    def run(*arguments, status=0):
+    def run(*flags, status=0):
         path = [os.environ.get("PYTHONPATH"), str(ROOT)]
         done = subprocess.run(
             [
                 *(sys.executable, str(SCRIPT), "--datasets=csv"),
                 *("--epsilon=1", "--seeds=1", "--runs=runs", "--json=a.json"),
                 *("--figure=a.png", "--markdown=a.md"),
-                f"--argument=--train_csv={texts}",
-                *("--argument=--units=8", "--argument=--embedding_dim=8"),
-                "--argument=--sequence_length=5",
-                *arguments,
+                *(f"--argument={each}" for each in arguments),
+                *flags,
             ],
             cwd=tmp_path,
             capture_output=True,
@@ -52,7 +62,8 @@ def compare(tmp_path):
 def test_what_is_there_is_not_run_again(compare, tmp_path):
     def written():
         results = json.loads((tmp_path / "a.json").read_text())["results"]
-        return results["csv"]
+        [of_dataset] = results.values()
+        return of_dataset
 
     methods = "--methods=static,small_dense"
     compare("--methods=static", "--epochs=1")
@@ -75,10 +86,12 @@ def test_what_is_there_is_not_run_again(compare, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_method_that_fails_does_not_keep_others(compare, tmp_path):
+def test_a_method_that_fails_does_not_keep_others(compare, tmp_path, arguments):
     # Where the folder of a run should be there is a file.
-    (tmp_path / "runs" / "csv").mkdir(parents=True)
-    (tmp_path / "runs" / "csv" / "static-1-0").write_text("")
+    changed = changed_by([*arguments, "--epochs=1"])
+    runs = tmp_path / "runs" / f"csv{changed}"
+    runs.mkdir(parents=True)
+    (runs / "static-1-0").write_text("")
     done = compare("--methods=static,small_dense", "--epochs=1", status=1)
     assert "('csv', '1', 'static', 0)" in done.stderr
     assert "small dense" in (tmp_path / "a.md").read_text()

@@ -53,6 +53,8 @@ def test_tables_hold_what_was_run_by_seed():
         "LSTM, 2 × 200 units, sparsity .67",
         "RHN, 200 units, depth 4, sparsity .53",
     ]
+    # Of a run by further flags there is none here.
+    assert tables(results, "+units=8") == {}
     lines = found["LSTM, 2 × 200 units, sparsity .67"]
     assert [line[:3] for line in lines] == [
         ["dense", "dense", "0"],
@@ -68,3 +70,11 @@ def test_tables_hold_what_was_run_by_seed():
         "12 of 13",
         "13",
     ]
+
+
+def test_runs_by_further_flags_have_tables_of_their_own():
+    row = Row("rhn", 0.53, "static")
+    results = {f"{row.key}+units=8": RESULT}
+    assert tables(results) == {}
+    title = "RHN, 200 units, depth 4, sparsity .53 +units=8"
+    assert [*tables(results, "+units=8")] == [title]

@@ -24,6 +24,9 @@ def test_curve_holds_what_was_run():
     run = {"chosen": 0.9, "weights": 1, "weights_dense": 4}
     found = curve(TASKS["ag_news"], chosen, {chosen[1].key: run})
     assert found == [(0.2, 0.75, 90.0)]
+    changed = {f"{chosen[0].key}+units=8": run, chosen[1].key: run}
+    found = curve(TASKS["ag_news"], chosen, changed, "+units=8")
+    assert found == [(0.1, 0.75, 90.0)]
 
 
 def test_flags_of_a_dense_point_name_no_rate():

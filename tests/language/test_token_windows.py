@@ -63,16 +63,33 @@ def test_each_token_is_predicted_once_from_the_one_before(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tokens": [1.0, 2.0]}, "array of integers"),
-        ({"tokens": [[1, 2]]}, r"shape=\(1, 2\)"),
+        ({"tokens": [1.0, 2.0]}, r"array of integers.*tokens=\[1.0, 2.0\]"),
+        ({"tokens": [[1, 2]]}, r"of integers.*tokens=\[\[1, 2\]\]"),
+        ({"tokens": [[1, 2], [3]]}, r"of integers.*tokens=\[\[1, 2\], \[3"),
+        ({"tokens": []}, r"array of integers.*Received: tokens=\[\]"),
+        ({"tokens": np.ones((1, 2))}, r"shape=\(1, 2\), dtype=float64"),
+        ({"tokens": np.arange(0)}, r"Received: len\(tokens\)=0"),
         ({"batch_size": 0}, "Received: batch_size=0"),
         ({"time_steps": 0}, "Received: time_steps=0"),
-        ({"tokens": [1, -1]}, "at least 0.*Received: tokens with -1"),
+        ({"tokens": [1, -1]}, "between 0 and.*Received: tokens with -1"),
+        (
+            {"tokens": np.arange(10) + 2**33},
+            f"0 and {2**31 - 1}, .*Received: tokens with {2**33}$",
+        ),
+        (
+            {"tokens": np.array([2**63], "uint64")},
+            f"int32 holds.*tokens with {2**63}$",
+        ),
+        (
+            {"tokens": [0, 2**31], "vocabulary_size": 2**40},
+            f"int32 holds.*tokens with {2**31}$",
+        ),
+        ({"before": 2**33}, f"int32 holds.*Received: before with {2**33}$"),
+        ({"before": 2**70}, f"int32 holds.*Received: before with {2**70}$"),
         ({"vocabulary_size": 3}, "0 and 2.*Received: tokens with 3"),
         ({"before": 9, "vocabulary_size": 4}, "Received: before with 9"),
         ({"before": -1}, "Received: before=-1"),
         ({"time_steps": 4}, "at least 4 tokens.*len.*=4, of which 3"),
-        ({"tokens": []}, "Received"),
     ],
 )
 def test_refuses_what_makes_no_stream(arguments, message):
@@ -85,6 +102,25 @@ def test_refuses_what_makes_no_stream(arguments, message):
                 **arguments,
             }
         )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int64", "uint64"])
+def test_ids_of_any_type_of_integers_are_read(dtype):
+    tokens = np.array([3, 1, 2], dtype)
+    for vocabulary_size in (None, 300, 2**40):
+        for before in (9, 299):
+            inputs, targets, _ = ksr.token_windows(
+                tokens, 1, 3, before, vocabulary_size
+            )
+            assert inputs.tolist() == [[before, 3, 1]]
+            assert targets.tolist() == [[3, 1, 2]]
+            assert inputs.dtype == targets.dtype == "int32"
+
+
+def test_the_largest_id_is_that_of_int32():
+    largest = 2**31 - 1
+    inputs, targets, _ = ksr.token_windows([largest], 1, 1, before=largest)
+    assert inputs.tolist() == targets.tolist() == [[largest]]
 
 
 def language_model(batch_size, time_steps):

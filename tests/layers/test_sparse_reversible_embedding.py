@@ -1,5 +1,7 @@
 """`SparseReversibleEmbedding`: one table and one mask for both uses."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -224,6 +226,63 @@ def test_topologies_are_for_the_weights_that_there_are(tie_weights, names):
         ksr.SparseReversibleEmbedding(
             7, 4, tie_weights=tie_weights, topology=topology, name="mine"
         )
+
+
+@pytest.mark.parametrize("tie_weights", ["no", 1, None, 0.0])
+def test_tying_is_a_boolean(tie_weights):
+    for arguments in ((7, 4, tie_weights), (7, 4)):
+        named = {} if len(arguments) == 3 else {"tie_weights": tie_weights}
+        with pytest.raises(ValueError, match=r"ing 'mine': `tie_w") as error:
+            ksr.SparseReversibleEmbedding(
+                *arguments, **named, sparsity=0.5, name="mine"
+            )
+        received = f"Received: tie_weights={tie_weights!r}"
+        assert str(error.value).endswith(received)
+
+
+@tied
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 4, 1), ()])
+@pytest.mark.parametrize(
+    "decode",
+    [
+        lambda layer, shape: layer(np.ones(shape, "float32"), reverse=True),
+        lambda layer, shape: tf.function(layer)(tf.ones(shape), reverse=True),
+        lambda layer, shape: layer(keras.KerasTensor(shape), reverse=True),
+        lambda layer, shape: layer.compute_output_shape(shape, reverse=True),
+    ],
+    ids=["eager", "traced", "symbolic", "shape"],
+)
+def test_what_has_another_last_dimension_is_not_decoded(
+    tie_weights, shape, decode
+):
+    layer = make(tie_weights, name="mine")
+    received = re.escape(f"Received: inputs.shape={shape}")
+    with pytest.raises(
+        ValueError, match=rf"'mine' expects .*\(\.\.\., 4\).*{received}"
+    ):
+        decode(layer, shape)
+
+
+def test_a_functional_model_does_not_decode_what_does_not_fit():
+    table = ksr.SparseReversibleEmbedding(7, 4, sparsity=0.5, name="mine")
+    hidden = keras.layers.Dense(5)(table(keras.Input((3,), dtype="int32")))
+    with pytest.raises(
+        ValueError, match=r"'mine' .*inputs\.shape=\(None, 3, 5\)"
+    ):
+        table(hidden, reverse=True)
+
+
+@tied
+def test_a_last_dimension_that_is_not_known_yet_is_decoded(tie_weights):
+    layer = make(tie_weights)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None))])
+    def decode(hidden):
+        return layer(hidden, reverse=True)
+
+    np.testing.assert_allclose(
+        decode(HIDDEN), layer(HIDDEN, reverse=True), rtol=1e-5
+    )
 
 
 def test_the_decoder_has_a_topology_of_its_own():

@@ -135,15 +135,15 @@ def test_an_epoch_depends_on_seed_and_epoch_alone():
 @pytest.mark.parametrize("rate", [1, 1.0, -0.1, 1.5, "0.5", None, True])
 def test_rates_out_of_range_are_refused(rate):
     with pytest.raises(
-        ValueError, match=r"'mine' .*\[0, 1\)\. Received: rate="
+        ValueError, match=r"'mine': .*\[0, 1\)\. Received: rate="
     ):
         ksr.WordDropout(rate, WORDS, name="mine")
 
 
 @pytest.mark.parametrize("input_dim", [0, -1, 2.0, None])
 def test_vocabularies_of_no_size_are_refused(input_dim):
-    with pytest.raises(ValueError, match=r"Received: input_dim="):
-        ksr.WordDropout(0.5, input_dim)
+    with pytest.raises(ValueError, match=r"'mine': .*Received: input_dim="):
+        ksr.WordDropout(0.5, input_dim, name="mine")
 
 
 @pytest.mark.parametrize("tokens", [TOKENS[:, :24], EMBEDDED, TOKENS[0]])
