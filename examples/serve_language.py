@@ -4,8 +4,9 @@
     python examples/serve_language.py SAVED_MODEL --continue 30
 
 SAVED_MODEL is the folder that language_modeling.py wrote. Each line of the
-input is a text in UTF-8. Its answer is the perplexity of its tokens, or, with
---continue, the text and as many tokens more, in lines of their own:
+input is a text in UTF-8. Its answer is the perplexity of its tokens, how many
+there are, the end of the line among them, and how many of them are unknown; or,
+with --continue, the text and as many tokens more, the end of a line as <eos>:
 
     echo "Returns the gradient of the" | python examples/serve_language.py ...
 
@@ -148,10 +149,18 @@ def main():
                     temperature=tf.constant(given.temperature),
                     seed=tf.constant(given.seed, tf.int64),
                 )["continuation"]
-                print(text, written.numpy().decode(), flush=True)
+                lines = written.numpy().decode().split("\n")
+                print(text, " <eos> ".join(lines), flush=True)
             else:
                 scored = score(text=tf.constant([text]))
-                print(f"{scored['perplexity'].numpy()[0]:.2f}", flush=True)
+                perplexity, tokens, unknown = (
+                    scored[name].numpy()[0]
+                    for name in ("perplexity", "tokens", "unknown")
+                )
+                print(
+                    f"{perplexity:.2f}\t{tokens} tokens, {unknown} unknown",
+                    flush=True,
+                )
     except KeyboardInterrupt:
         print(file=sys.stderr)
     return 0
