@@ -26,7 +26,11 @@ def asked(monkeypatch):
 
     def score(text):
         calls.append({"text": text.numpy().tolist()})
-        return {"perplexity": tf.constant([12.345])}
+        return {
+            "perplexity": tf.constant([12.345]),
+            "tokens": tf.constant([3]),
+            "unknown": tf.constant([1]),
+        }
 
     def go_on(**given):
         calls.append({name: value.numpy() for name, value in given.items()})
@@ -101,7 +105,7 @@ def test_flags_at_the_ends_of_their_ranges_reach_the_model(
 
 def test_texts_are_scored_without_continue(serve, asked, capsys):
     assert serve("model", "--temperature=0.5") == 0
-    assert capsys.readouterr().out == "12.35\n"
+    assert capsys.readouterr().out == "12.35\t3 tokens, 1 unknown\n"
     assert asked == [{"text": [b"the old"]}]
 
 
