@@ -182,20 +182,16 @@ def train(settings, size, corpus, windows, output):
         print(f"--{flag} makes no difference here.", flush=True)
     print(f"\nTraining the {settings.model}: {method.title}", flush=True)
     keras.utils.set_random_seed(FLAGS.seed)
-
-    def build(batch_size):
-        return build_language_model(
-            own_size,
-            batch_size,
-            settings.time_steps,
-            method.layers(plan),
-            settings.dropout,
-            settings.initial_scale,
-            FLAGS.engine,
-            settings.transform_bias,
-        )
-
-    model = build(settings.batch_size)
+    model = build_language_model(
+        own_size,
+        settings.batch_size,
+        settings.time_steps,
+        method.layers(plan),
+        settings.dropout,
+        settings.initial_scale,
+        FLAGS.engine,
+        settings.transform_bias,
+    )
     compile_model(model, settings, FLAGS.jit)
     history_path, weights, backup = paths(output, FLAGS.method)
     first_candidate = method.first_candidate(plan)
@@ -246,9 +242,7 @@ def train(settings, size, corpus, windows, output):
     plain_size = size_of(plain, size)
     history = read_history(history_path)
     chosen = max(history[first_candidate:], key=perplexity_rank)
-    print(
-        "Scoring the validation and the test text, token by token", flush=True
-    )
+    print("Scoring the validation and the test text", flush=True)
     result = {
         "epochs": settings.epochs,
         "chosen_epoch": chosen["epoch"] + 1,
