@@ -170,7 +170,13 @@ for name, (meaning, least, greatest) in SETTING_FLAGS.items():
 flags.DEFINE_bool(
     "jit", None, "Whether XLA compiles training. By default as Keras decides."
 )
-flags.DEFINE_integer("seed", 0, "Seed of everything drawn.", lower_bound=0)
+flags.DEFINE_integer(
+    "seed",
+    0,
+    "Seed of everything drawn.",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
+)
 flags.DEFINE_integer(
     "generate", 30, "How many tokens to write in the end.", lower_bound=0
 )
