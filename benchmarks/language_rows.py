@@ -16,10 +16,10 @@ HEADINGS = (
 )
 
 # The example's flags for each table. What is the same for all rows was tuned
-# on the dense model.
+# on the dense model. On one core XLA saves a third of a sparse model's step.
 MODELS = {
-    "lstm": ("--preset=small",),
-    "rhn": ("--preset=small_rhn",),
+    "lstm": ("--preset=small", "--jit"),
+    "rhn": ("--preset=small_rhn", "--jit"),
 }
 TITLES = {
     ("lstm", 0.67): "LSTM, 2 × 200 units, sparsity .67",

@@ -50,7 +50,7 @@ TASKS = {
         "Penn Treebank, LSTM 2 × 200",
         "test perplexity",
         "language_modeling.py",
-        ("--dataset=ptb", "--preset=small"),
+        ("--dataset=ptb", "--preset=small", "--jit"),
         "test",
         "sparsity",
         (0.525, 0.67, 0.8, 0.9),

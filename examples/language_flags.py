@@ -231,11 +231,6 @@ def chosen_settings():
     if method_rate is not None:
         given.setdefault("rewire_rate", method_rate)
     settings = dataclasses.replace(settings, **given)
-    if FLAGS.method == "iss" and settings.tied:
-        raise ValueError(
-            "ISS removes no unit that a tied embedding reads: expected "
-            "`--notied` with it. Received: method='iss', tied=True"
-        )
     if FLAGS.engine == "native":
         if settings.model == "rhn":
             raise ValueError(

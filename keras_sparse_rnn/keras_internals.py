@@ -89,15 +89,15 @@ class Call:
         inputs: List of the symbolic tensors in its first argument.
         others: List of the symbolic tensors in its other arguments.
         outputs: List of the symbolic tensors that it returns.
-        is_given_more: Boolean, whether it is given anything but the first
-            argument, a mask of time steps and `training`.
+        further: Dict from their names to the arguments that are not `None`,
+            but the first one, a mask of time steps and `training`.
     """
 
     operation: keras.Operation
     inputs: list
     others: list
     outputs: list
-    is_given_more: bool
+    further: dict
 
 
 def calls(model):
@@ -129,11 +129,7 @@ def symbolic_calls(layer):
         was given to their values. Empty if only code calls the layer, as in a
         subclassed model.
     """
-    signature = inspect.signature(layer.call)
-    return [
-        signature.bind(*node.arguments.args, **node.arguments.kwargs).arguments
-        for node in layer._inbound_nodes
-    ]
+    return [_arguments(node) for node in layer._inbound_nodes]
 
 
 def is_functional(model):
@@ -142,12 +138,8 @@ def is_functional(model):
 
 
 def _call(node):
-    first, *rest = [*node.arguments.args] or [None]
-    named = {
-        name: value
-        for name, value in node.arguments.kwargs.items()
-        if name not in ("mask", "training")
-    }
+    arguments = _arguments(node)
+    first = arguments.pop(next(iter(arguments))) if node.arguments.args else ()
     inputs = _symbolic(first)
     known = {id(each) for each in inputs}
     return Call(
@@ -155,8 +147,19 @@ def _call(node):
         inputs,
         [each for each in node.input_tensors if id(each) not in known],
         node.outputs,
-        any(value is not None for value in (*rest, *named.values())),
+        {
+            name: value
+            for name, value in arguments.items()
+            if name not in ("mask", "training") and value is not None
+        },
     )
+
+
+def _arguments(node):
+    """The arguments of a call by their names, in their order."""
+    signature = inspect.signature(node.operation.call)
+    given = node.arguments
+    return dict(signature.bind(*given.args, **given.kwargs).arguments)
 
 
 def _symbolic(values):

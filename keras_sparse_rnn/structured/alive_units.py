@@ -13,7 +13,8 @@ def alive_units(model):
     another unit that is alive, or to a layer whose units are not removed. All
     others are dead, whatever makes them, their biases among it: their rows are
     zero but for what dead units read of each other. A unit all of whose
-    group is zero is dead.
+    group is zero is dead. What a tied embedding decodes is alive if its column
+    of the table is not zero.
 
     Args:
         model: Built Sequential or Functional model, of any nesting.
@@ -85,6 +86,7 @@ def _read_by(weight, reader):
         Boolean array of shape `(rows, units)`, or `(rows, 1)`.
     """
     value = ops.convert_to_numpy(weight.effective)
+    value = np.moveaxis(value, weight.input_axis, -2)
     # A stack of matrices reads what any of them reads.
     read = (value != 0).reshape(-1, *value.shape[-2:]).any(axis=0)
     if reader is None:

@@ -1,8 +1,9 @@
 """Follows hidden units through a model, along the last axis of its tensors.
 
 What a tensor's last axis holds is a tuple of segments, each a pair of
-`HiddenUnits` and their number; `None` in place of units stands for features
-that are nobody's. `Bidirectional` and `Concatenate` put segments together.
+`HiddenUnits` or a `TiedTable` and their number; `None` in place of units stands
+for features that are nobody's. `Bidirectional` and `Concatenate` put segments
+together.
 """
 
 import keras
@@ -12,6 +13,7 @@ from keras_sparse_rnn import layers as sparse
 from keras_sparse_rnn.arguments import named
 from keras_sparse_rnn.structured.hidden_units import Consumer
 from keras_sparse_rnn.structured.hidden_units import HiddenUnits
+from keras_sparse_rnn.structured.hidden_units import TiedTable
 from keras_sparse_rnn.structured.hidden_units import Weight
 from keras_sparse_rnn.structured.unit_places import is_elementwise
 from keras_sparse_rnn.structured.unit_places import places_in
@@ -38,6 +40,9 @@ _KEEP_FEATURES = (
     L.RepeatVector,
     L.SpatialDropout1D,
 )
+# Of these a feature that is 0 is still 0 afterwards.
+_KEEP_ZEROS = (L.Dropout, L.GaussianDropout, L.Identity, L.SpatialDropout1D)
+_REVERSIBLE = (L.ReversibleEmbedding, sparse.SparseReversibleEmbedding)
 _NOBODYS = ((None, None),)
 
 
@@ -75,6 +80,7 @@ def _has_graph(model):
 class _Walk:
     def __init__(self):
         self.units = {}
+        self.tables = {}
         # Features by the kernel that reads them.
         self.read = {}
         # Reasons by layers that are called in ways that are not known.
@@ -92,7 +98,7 @@ class _Walk:
         if isinstance(model, keras.Sequential):
             features = _NOBODYS
             for layer in model.layers:
-                [features] = self.after(layer, [features], [], 1, False)
+                [features] = self.after(layer, [features], [], 1, {})
             return [features]
         known = {}
 
@@ -108,14 +114,14 @@ class _Walk:
                 of(call.inputs),
                 of(call.others),
                 len(call.outputs),
-                call.is_given_more,
+                call.further,
             )
             for tensor, features in zip(call.outputs, after, strict=True):
                 if features is not _NOBODYS:
                     known[id(tensor)] = features
         return of(model.outputs)
 
-    def after(self, operation, inputs, others, outputs, is_given_more):
+    def after(self, operation, inputs, others, outputs, further):
         """The features of what an operation returns.
 
         Args:
@@ -123,7 +129,7 @@ class _Walk:
             inputs: List of the features of the tensors in its first argument.
             others: List of the features of the other tensors it is given.
             outputs: Integer, how many tensors it returns.
-            is_given_more: Boolean, whether it is given more than its inputs.
+            further: Dict of what it is given besides its inputs.
 
         Returns:
             List of features.
@@ -134,16 +140,28 @@ class _Walk:
         layers = _recurrent_layers(operation)
         if layers and inputs:
             return self.after_recurrent(
-                operation, layers, inputs, outputs, is_given_more
+                operation, layers, inputs, outputs, bool(further)
             )
         inner = operation
         if type(operation) is L.TimeDistributed:
             inner = operation.layer
-        if len(inputs) == outputs == 1 and not is_given_more:
-            if _keeps_features(inner):
+        if len(inputs) == outputs == 1:
+            if _is_plain(operation, _REVERSIBLE) and further.keys() <= {
+                "reverse"
+            }:
+                is_reverse = further.get("reverse", False)
+                return [self.after_table(operation, inputs[0], is_reverse)]
+            if type(operation) is sparse.WordDropout:
                 return inputs
-            if _is_plain_dense(inner):
-                self.consume(inner, inputs[0])
+            if not further and _keeps_features(inner):
+                if type(inner) not in _KEEP_ZEROS:
+                    self.see(
+                        [each for each in inputs[0] if _is_of_table(each)],
+                        f"go through {reader}",
+                    )
+                return inputs
+            if not further and _is_plain(inner, _DENSE):
+                self.consume(Weight(inner, "kernel"), inputs[0])
                 return [_NOBODYS]
         if _joins_features(operation, inputs):
             return [tuple(each for one in inputs for each in one)]
@@ -168,7 +186,7 @@ class _Walk:
         if any(units.outer is not outer for units, _ in features):
             self.see(features, f"are also those of '{outer.name}'")
         for layer in layers:
-            self.consume(layer.cell, inputs[0])
+            self.consume(Weight(layer.cell, "kernel"), inputs[0])
             if not all(
                 is_elementwise(getattr(layer.cell, name))
                 for name in places_in(layer).activations
@@ -185,15 +203,30 @@ class _Walk:
             self.see(features, "are returned as states")
         return [features, *[_NOBODYS] * (outputs - 1)]
 
-    def consume(self, layer, features):
-        """Notes what the rows of a layer's kernel read, the same each time."""
-        kernel = Weight(layer, "kernel")
+    def after_table(self, table, features, is_reverse):
+        """What an embedding looks up, or decodes."""
+        if is_reverse and table.tie_weights:
+            if not any(_is_of_table(each) for each in features):
+                tied = TiedTable(table)
+                self.consume(
+                    self.tables.setdefault(id(table), tied).decoder, features
+                )
+                return _NOBODYS
+        self.see(features, f"are read by {named(type(table), table.name)}")
+        if is_reverse or not table.tie_weights:
+            return _NOBODYS
+        tied = self.tables.setdefault(id(table), TiedTable(table))
+        return ((tied, tied.count),)
+
+    def consume(self, kernel, features):
+        """Notes what the rows of a kernel read, the same each time."""
         before = self.read.setdefault(kernel, features)
         if before != features:
             for each in (before, features):
                 self.see(
                     each,
-                    f"are read by '{layer.name}', which is called on several "
+                    f"are read by '{kernel.layer.name}', which is called on "
+                    "several "
                     "layers' features",
                 )
 
@@ -212,6 +245,8 @@ class _Walk:
                 if units is not None:
                     units.consumers.append(Consumer(kernel, start))
                 start += count or 0
+        for table in self.tables.values():
+            self.unite(table)
         found = list(self.units.values())
         for units in found:
             if id(units.layer) in self.unknown:
@@ -222,6 +257,24 @@ class _Walk:
                 if other.outer is units.outer:
                     other.seen_by = other.seen_by or units.seen_by
         return found
+
+
+    def unite(self, table):
+        """Lets a tied table's features go with the units that it decodes."""
+        start = 0
+        for units, count in self.read.get(table.decoder, ()):
+            if units is not None:
+                if table.seen_by:
+                    reason = (
+                        f"are decoded by '{table.layer.name}', and the "
+                        f"features that it embeds {table.seen_by}"
+                    )
+                    self.see(((units, count),), reason)
+                units.lookup_consumers.extend(
+                    Consumer(each.kernel, each.start + start)
+                    for each in table.consumers
+                )
+            start += count or 0
 
 
 def _recurrent_layers(operation):
@@ -244,12 +297,16 @@ def _keeps_features(layer):
     )
 
 
-def _is_plain_dense(layer):
+def _is_plain(layer, classes):
     return (
-        type(layer) in _DENSE
+        type(layer) in classes
         and not layer.quantization_mode
         and not layer.lora_enabled
     )
+
+
+def _is_of_table(segment):
+    return isinstance(segment[0], TiedTable)
 
 
 def _joins_features(operation, inputs):

@@ -15,10 +15,13 @@ class Weight:
     Args:
         layer: Layer or cell that owns it.
         name: String, the name of the attribute, such as `"kernel"`.
+        input_axis: Integer, the axis of what it reads: its rows, or `-1`, as
+            of a table that is transposed to decode. Defaults to `-2`.
     """
 
     layer: keras.Layer
     name: str
+    input_axis: int = -2
 
     @property
     def variable(self):
@@ -36,12 +39,40 @@ class Consumer:
     """Rows of a kernel that read hidden units.
 
     Args:
-        kernel: `Weight` of a `Dense` layer or of a cell.
+        kernel: `Weight` of a `Dense` layer or of a cell, or of a table that
+            decodes, whose columns are meant then.
         start: Integer, the row that reads the first unit.
     """
 
     kernel: Weight
     start: int
+
+
+@dataclasses.dataclass(eq=False)
+class TiedTable:
+    """What an embedding looks up that decodes with the same table.
+
+    Column k of the table both makes its feature k and reads unit k of what is
+    decoded: without that unit the feature is nothing but zeros.
+
+    Args:
+        layer: `ReversibleEmbedding` or `SparseReversibleEmbedding`.
+        consumers: List of `Consumer`s of its features.
+        seen_by: As of `HiddenUnits`.
+    """
+
+    layer: keras.Layer
+    consumers: list = dataclasses.field(default_factory=list)
+    seen_by: str | None = None
+
+    @property
+    def count(self):
+        return self.layer.output_dim
+
+    @property
+    def decoder(self):
+        """`Weight`."""
+        return Weight(self.layer, "embeddings", input_axis=-1)
 
 
 @dataclasses.dataclass(eq=False)
@@ -54,6 +85,8 @@ class HiddenUnits:
         outer: The layer that the model calls: the recurrent layer itself, or
             the `Bidirectional` around it.
         consumers: List of `Consumer`s.
+        lookup_consumers: List of `Consumer`s of the same features of a tied
+            embedding: these go with the units.
         seen_by: String that says what reads the units otherwise, so that none
             can be removed, or `None`.
     """
@@ -62,6 +95,7 @@ class HiddenUnits:
     places: UnitPlaces
     outer: keras.Layer
     consumers: list = dataclasses.field(default_factory=list)
+    lookup_consumers: list = dataclasses.field(default_factory=list)
     seen_by: str | None = None
 
     @property
@@ -79,6 +113,14 @@ class HiddenUnits:
     @property
     def recurrent_kernels(self):
         return self._weights(self.places.recurrent_kernels)
+
+    @property
+    def removed_rows(self):
+        """Pairs of a `Weight` and a slice along its `input_axis`."""
+        return [
+            (each.kernel, slice(each.start, each.start + self.count))
+            for each in (*self.consumers, *self.lookup_consumers)
+        ]
 
     @property
     def biases(self):

@@ -19,7 +19,9 @@ def add_iss_regularizer(model, strength):
     The group of a unit is all that makes it and all that reads it: its columns
     of each gate in the kernel and the recurrent kernel of its layer, its row
     of the recurrent kernel, and its row of the kernel of each layer that reads
-    it. The penalty of a layer is
+    it. Where a tied embedding decodes the unit, that is its column of the
+    table, and with it goes the row of each kernel that reads the same feature
+    of what is embedded. The penalty of a layer is
 
         strength * Σ_k sqrt(Σ columns² + Σ row² + Σ consumers' rows² + 1e-8)
 
@@ -32,10 +34,11 @@ def add_iss_regularizer(model, strength):
     model that is loaded is regularized anew. Like any regularizer it holds
     while the layer is trainable; `remove_iss_regularizer` takes it off.
 
-    Layers whose units are read by anything but recurrent and `Dense` layers,
-    or are an output of the model, are left alone; so are subclasses of Keras's
-    layers. Dropout, pooling over time and activations of single units may come
-    between. What is left alone is logged.
+    Layers whose units are read by anything but recurrent and `Dense` layers
+    and tied embeddings, or are an output of the model, are left alone; so are
+    subclasses of Keras's layers. Dropout, pooling over time and activations of
+    single units may come between, and nothing but dropout between a tied
+    embedding and what reads it. What is left alone is logged.
 
     Args:
         model: Built Sequential or Functional model, of any nesting, compiled
@@ -172,10 +175,8 @@ def squared_norms(units):
         total = total + ops.sum(of_gates, axis=0)
     for weight in units.recurrent_kernels:
         total = total + _sum_but(_squares(weight), -2)
-    for consumer in units.consumers:
-        rows = slice(consumer.start, consumer.start + units.count)
-        squares = _squares(consumer.kernel)
-        total = total + _sum_but(squares[..., rows, :], -2)
+    for weight, rows in units.removed_rows:
+        total = total + _sum_but(_squares(weight), weight.input_axis)[rows]
     return total
 
 

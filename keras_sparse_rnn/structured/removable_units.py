@@ -25,7 +25,8 @@ def removable_units(model):
     if not removable:
         raise ValueError(
             "Expected a model with a recurrent layer (LSTM, GRU, SimpleRNN or "
-            "RHN) whose units are read by recurrent and `Dense` layers alone. "
+            "RHN) whose units are read by recurrent and `Dense` layers and "
+            "tied embeddings alone. "
             f"{_reasons(found)}Received: model={model.name!r}"
         )
     return removable

@@ -58,16 +58,24 @@ def shrink(model):
     changed = {units: chosen for units, chosen in kept.items() if ~chosen.all()}
     if not changed:
         return plain
+    rows = _kept_rows(changed)
+    sizes = {
+        _that_counts_units(units.layer): {"units": np.count_nonzero(chosen)}
+        for units, chosen in changed.items()
+    } | {
+        weight.layer: {"output_dim": np.count_nonzero(read)}
+        for weight, read in rows.items()
+        # A tied embedding has as many features as it decodes.
+        if weight.input_axis == -1
+    }
     smaller = clone_with_each(
         plain,
         {
-            _that_counts_units(units.layer): functools.partial(
-                _with_units, count=np.count_nonzero(chosen)
-            )
-            for units, chosen in changed.items()
+            layer: functools.partial(_resized, size=size)
+            for layer, size in sizes.items()
         },
     )
-    copy_state(plain, smaller, _values(changed))
+    copy_state(plain, smaller, _values(changed, rows))
     copy_assets(plain, smaller)
     return smaller
 
@@ -98,16 +106,34 @@ def _that_counts_units(layer):
     return layer if "units" in layer.get_config() else layer.cell
 
 
-def _with_units(serialised, count):
-    config = {**serialised["config"], "units": int(count)}
-    return {**serialised, "config": config}
+def _resized(serialised, size):
+    size = {name: int(count) for name, count in size.items()}
+    return {**serialised, "config": {**serialised["config"], **size}}
 
 
-def _values(kept):
+def _kept_rows(kept):
+    """What stays of the rows that read units.
+
+    Args:
+        kept: Dict from `HiddenUnits` to a boolean array.
+
+    Returns:
+        Dict from a `Weight` to a boolean array along its `input_axis`.
+    """
+    rows = {}
+    for units, chosen in kept.items():
+        for weight, read in units.removed_rows:
+            all_rows = np.ones(weight.variable.shape[weight.input_axis], bool)
+            rows.setdefault(weight, all_rows)[read] = chosen
+    return rows
+
+
+def _values(kept, rows):
     """What stays of the variables and states that become smaller.
 
     Args:
         kept: Dict from `HiddenUnits` to a boolean array.
+        rows: What `_kept_rows` gives of them.
 
     Returns:
         Dict from the `id` of a variable to an array.
@@ -118,7 +144,6 @@ def _values(kept):
         value = values.get(id(variable), variable.numpy())
         values[id(variable)] = np.take(value, places, axis=axis)
 
-    rows = {}
     for units, chosen in kept.items():
         columns = units.places.columns(chosen)
         for weight in (
@@ -132,13 +157,6 @@ def _values(kept):
             cut(weight.variable, np.flatnonzero(chosen), -2)
         for state in keras_internals.rnn_states(units.layer):
             cut(state, np.flatnonzero(chosen), -1)
-        for consumer in units.consumers:
-            read = rows.setdefault(
-                consumer.kernel,
-                np.ones(consumer.kernel.variable.shape[-2], bool),
-            )
-            end = consumer.start + units.count
-            read[consumer.start : end] = chosen
-    for kernel, read in rows.items():
-        cut(kernel.variable, np.flatnonzero(read), -2)
+    for weight, read in rows.items():
+        cut(weight.variable, np.flatnonzero(read), weight.input_axis)
     return values

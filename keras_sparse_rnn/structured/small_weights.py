@@ -54,14 +54,13 @@ def zero_small_weights_of(removable, threshold):
             (weight, slice(None))
             for weight in (*units.kernels, *units.recurrent_kernels)
         ]
-        for consumer in units.consumers:
-            end = consumer.start + units.count
-            places.append((consumer.kernel, slice(consumer.start, end)))
-        for weight, rows in places:
+        for weight, rows in (*places, *units.removed_rows):
             value = weight.variable.numpy()
-            small = np.zeros(value.shape, bool)
-            small[..., rows, :] = np.abs(value[..., rows, :]) < threshold
-            small &= value != 0
+            small = (np.abs(value) < threshold) & (value != 0)
+            read = np.moveaxis(small, weight.input_axis, 0)
+            outside = np.ones(len(read), bool)
+            outside[rows] = False
+            read[outside] = False
             if small.any():
                 weight.variable.assign(np.where(small, 0, value))
             count += np.count_nonzero(small)

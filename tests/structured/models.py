@@ -176,6 +176,37 @@ def stateful():
     )
 
 
+def tied():
+    """A highway network whose embedding decodes, with all kinds of dropout."""
+    inputs = keras.Input((5,), dtype="int32")
+    table = L.ReversibleEmbedding(9, 6, mask_zero=True, name="table")
+    x = ksr.WordDropout(0.2, 9)(table(inputs), inputs)
+    x = L.SpatialDropout1D(0.2)(x)
+    x = ksr.RHN(6, depth=2, return_sequences=True, name="a")(x)
+    return keras.Model(inputs, table(L.Dropout(0.2)(x), reverse=True))
+
+
+def tied_stack():
+    """Sparse; what is looked up is read twice, once beside something else."""
+    inputs = keras.Input((5,), dtype="int32")
+    table = ksr.SparseReversibleEmbedding(
+        9, 6, sparsity=0.2, logit_soft_cap=30.0, name="table"
+    )
+    x = ksr.SparseLSTM(5, sparsity=0.4, return_sequences=True, name="a")(
+        table(inputs)
+    )
+    x = L.Concatenate()([L.Embedding(9, 2)(inputs), x, table(inputs)])
+    x = ksr.SparseGRU(6, sparsity=0.4, return_sequences=True, name="b")(x)
+    return keras.Model(inputs, table(x, reverse=True))
+
+
+def tied_in_both_directions():
+    inputs = keras.Input((5,), dtype="int32")
+    table = L.ReversibleEmbedding(9, 6, name="table")
+    x = L.Bidirectional(L.LSTM(3, return_sequences=True))(table(inputs))
+    return keras.Model(inputs, table(x, reverse=True))
+
+
 def mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     return stack(
@@ -205,6 +236,9 @@ MODELS = {
     "nested": (nested, sequences),
     "shared": (shared, sequences),
     "stateful": (stateful, sequences),
+    "tied": (tied, tokens),
+    "tied stack": (tied_stack, tokens),
+    "tied in both directions": (tied_in_both_directions, tokens),
     "mixed precision": (mixed_precision, sequences),
 }
 
@@ -239,6 +273,14 @@ def set_rows(owner, rows, value=0.0, name="kernel"):
     variable = matrix(owner, name)
     changed = variable.numpy().copy()
     changed[rows] = value
+    variable.assign(changed)
+
+
+def set_columns(table, columns, value=0.0):
+    """Sets columns of an embedding's table."""
+    variable = matrix(table, "embeddings")
+    changed = variable.numpy().copy()
+    changed[:, columns] = value
     variable.assign(changed)
 
 

@@ -61,6 +61,19 @@ def test_units_are_matched_across_layers():
     ]
 
 
+def test_a_unit_is_alive_if_its_column_of_a_tied_table_is_not_zero():
+    model = models.tied_stack()
+    models.randomize(model)
+    table, gru = models.layer(model, "table"), models.layer(model, "b")
+    table.embeddings_mask.assign(np.ones((9, 6), bool))
+    models.set_rows(gru.cell, [2, 4], name="recurrent_kernel")
+    models.set_columns(table, [1, 2])
+    # What reads the feature that column 2 embeds reads zeros.
+    alive = ksr.alive_units(model)[gru.path]
+    # Unit 1 is read by other units.
+    assert np.flatnonzero(~alive).tolist() == [2]
+
+
 def test_a_connection_that_is_masked_reads_nothing():
     model = models.stack(
         ksr.SparseSimpleRNN(4, sparsity=0.5, name="a"), models.L.Dense(1)

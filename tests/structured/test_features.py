@@ -11,6 +11,12 @@ from tests.structured import models
 L = keras.layers
 
 
+def name_of(consumer):
+    # Dense layers have names by which nobody knows them.
+    is_table = isinstance(consumer.kernel.layer, L.ReversibleEmbedding)
+    return consumer.kernel.layer.name if is_table else "dense"
+
+
 def consumers(model):
     """Layers, and rows of theirs, that read the units of each layer."""
     owners = {
@@ -18,7 +24,7 @@ def consumers(model):
     }
     return {
         units.layer.name: [
-            (owners.get(id(each.kernel.layer), "dense"), each.start)
+            (owners.get(id(each.kernel.layer), name_of(each)), each.start)
             for each in units.consumers
         ]
         for units in removable_units(model)
@@ -53,6 +59,15 @@ def consumers(model):
         (models.nested, {"a": [("b", 0)], "b": [("dense", 0), ("dense", 0)]}),
         (models.shared, {"a": [("dense", 0)]}),
         (models.stateful, {"a": [("b", 0)], "b": [("dense", 0)]}),
+        (models.tied, {"a": [("table", 0)]}),
+        (models.tied_stack, {"a": [("b", 2)], "b": [("table", 0)]}),
+        (
+            models.tied_in_both_directions,
+            {
+                "forward_lstm": [("table", 0)],
+                "backward_lstm": [("table", 3)],
+            },
+        ),
     ],
 )
 def test_units_are_followed_to_the_rows_that_read_them(make, expected):
@@ -68,6 +83,17 @@ def test_units_are_read_by_all_branches():
         ("dense", 10),
     ]
     assert found["b"] == [("dense", 16)]
+
+
+def test_what_a_tied_table_embeds_goes_with_the_units_it_decodes():
+    model = models.tied_in_both_directions()
+    forward, backward = removable_units(model)
+    cells = [forward.layer.cell, backward.layer.cell]
+    for units, start in ((forward, 0), (backward, 3)):
+        found = [
+            (each.kernel.layer, each.start) for each in units.lookup_consumers
+        ]
+        assert found == [(cell, start) for cell in cells]
 
 
 def reads(layer, return_sequences=False):
@@ -182,14 +208,51 @@ def one_direction_by_keyword(lstm, inputs):
     return [of_both, L.Dense(2)(both.backward_layer(sequences=inputs))]
 
 
-def decoded_by_a_table(tie_weights):
+def decoded_by_a_table(between, tie_weights=True):
+    """A model that decodes what a function makes of tokens and their table."""
+
     def make():
         tokens = keras.Input((5,), dtype="int32")
         table = L.ReversibleEmbedding(9, 6, tie_weights)
-        hidden = L.LSTM(6, name="a")(table(tokens))
-        return keras.Model(tokens, table(hidden, reverse=True))
+        lstm = L.LSTM(6, return_sequences=True, name="a")
+        outputs = between(lstm, table, tokens)
+        return keras.Model(tokens, outputs)
 
     return make
+
+
+def untied(lstm, table, tokens):
+    return table(lstm(table(tokens)), reverse=True)
+
+
+def squashed(lstm, table, tokens):
+    """A feature of zeros is not one of zeros any more."""
+    squash = L.Activation("sigmoid", name="squash")
+    return table(lstm(squash(table(tokens))), reverse=True)
+
+
+def embedded_is_an_output(lstm, table, tokens):
+    return [table(lstm(table(tokens)), reverse=True), table(tokens)]
+
+
+def embedded_is_added(lstm, table, tokens):
+    embedded = table(tokens)
+    return table(lstm(L.Add()([embedded, L.ReLU()(embedded)])), reverse=True)
+
+
+def embedded_by_keyword(lstm, table, tokens):
+    return table(lstm(table(inputs=tokens)), reverse=True)
+
+
+def embedded_is_decoded(lstm, table, tokens):
+    embedded = table(tokens)
+    return [table(lstm(embedded), reverse=True), table(embedded, reverse=True)]
+
+
+def decoded_twice(lstm, table, tokens):
+    other = L.Dense(6)(table(tokens))
+    hidden = lstm(table(tokens))
+    return [table(hidden, reverse=True), table(other, reverse=True)]
 
 
 REFUSED = {
@@ -239,8 +302,34 @@ REFUSED = {
     "also an output": (graph(also_an_output), "are outputs of"),
     "into a model": (graph(into_a_model), "are read by Sequential"),
     "along time": (graph(along_time), "are read by Concatenate"),
-    "tied decoder": (decoded_by_a_table(True), "are read by Reversible"),
-    "untied decoder": (decoded_by_a_table(False), "are read by Reversible"),
+    "untied decoder": (
+        decoded_by_a_table(untied, tie_weights=False),
+        "are read by ReversibleEmbedding",
+    ),
+    "tied, squashed": (
+        decoded_by_a_table(squashed),
+        "features that it embeds go through Activation 'squash'",
+    ),
+    "tied, an output": (
+        decoded_by_a_table(embedded_is_an_output),
+        "features that it embeds are outputs of",
+    ),
+    "tied, added": (
+        decoded_by_a_table(embedded_is_added),
+        "features that it embeds",
+    ),
+    "tied, by keyword": (
+        decoded_by_a_table(embedded_by_keyword),
+        "are read by ReversibleEmbedding",
+    ),
+    "tied, decoded": (
+        decoded_by_a_table(embedded_is_decoded),
+        "features that it embeds are read by ReversibleEmbedding",
+    ),
+    "tied, decoded twice": (
+        decoded_by_a_table(decoded_twice),
+        "which is called on several layers' features",
+    ),
 }
 
 

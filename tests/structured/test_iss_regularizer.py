@@ -88,6 +88,30 @@ def of_branches(model):
     return [of(a, 4, *readers), of(b, 3, (pooled, 16))]
 
 
+def of_tied(model):
+    """The table's columns, and the rows that read what it embeds."""
+    [a] = models.recurrent_layers(model)
+    columns = effective(models.layer(model, "table"), "embeddings").T
+    recurrent = [
+        effective(a.cell, name) for name in models.recurrent_names(a.cell)
+    ]
+    readers = [(columns, 0), (effective(a.cell), 0)]
+    return [penalty(effective(a.cell), recurrent, readers, 2)]
+
+
+def of_tied_stack(model):
+    [a, b] = models.recurrent_layers(model)
+    kernels = [effective(each.cell) for each in (a, b)]
+    recurrent = [[effective(each.cell, "recurrent_kernel")] for each in (a, b)]
+    columns = effective(models.layer(model, "table"), "embeddings").T
+    # The GRU reads two features of an embedding, the LSTM and the table.
+    readers = [(columns, 0), (kernels[0], 0), (kernels[1], 2 + 5)]
+    return [
+        penalty(kernels[0], recurrent[0], [(kernels[1], 2)], 4),
+        penalty(kernels[1], recurrent[1], readers, 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -103,6 +127,8 @@ def of_branches(model):
         (models.sparse, of_three),
         (models.bidirectional, of_bidirectional),
         (models.branches, of_branches),
+        (models.tied, of_tied),
+        (models.tied_stack, of_tied_stack),
     ],
 )
 def test_the_penalty_is_that_of_the_formula(make, expected):

@@ -20,7 +20,8 @@ kinds = pytest.mark.parametrize(
 def kill(model, layer, dead, consumers):
     """Zeroes all that makes and reads some units, biases apart.
 
-    `consumers` are pairs of a layer and the row that reads the first unit.
+    `consumers` are pairs of a layer and the row that reads the first unit, or
+    the column of a table that decodes.
     """
     cell = layer.cell
     dead = np.asarray(dead)
@@ -33,6 +34,9 @@ def kill(model, layer, dead, consumers):
     for name in recurrent:
         models.set_rows(cell, dead, name=name)
     for consumer, start in consumers:
+        if isinstance(consumer, L.ReversibleEmbedding):
+            models.set_columns(consumer, start + dead)
+            continue
         models.set_rows(getattr(consumer, "cell", consumer), start + dead)
 
 
@@ -65,10 +69,27 @@ def kill_in_turn(model):
         kill(model, lstm, [0, 1], [(gru, 0)])
         kill(model, gru, [2, 4], [(each, 0) for each in dense])
         return [4, 3]
+    if model.name == "tied":
+        # That the look-ups are read does not keep a unit alive.
+        kill(model, layers[0], [1, 4], [(table(model), 0)])
+        return [4]
+    if model.name == "tied stack":
+        [lstm, gru] = layers
+        kill(model, lstm, [0], [(gru, 2)])
+        kill(model, gru, [2, 3, 5], [(table(model), 0)])
+        return [4, 3]
+    if model.name == "tied in both directions":
+        kill(model, layers[0], [1], [(table(model), 0)])
+        kill(model, layers[1], [0, 2], [(table(model), 3)])
+        return [2, 2]
     for index, each in enumerate(layers):
         readers = [*layers[index + 1 :], dense[0]]
         kill(model, each, [0, 1 + index], [(readers[0], 0)])
     return [each.cell.units - 2 for each in layers]
+
+
+def table(model):
+    return models.layer(model, "table")
 
 
 def made(name):
@@ -97,7 +118,23 @@ def test_dead_units_go_and_outputs_stay(name):
     assert not smaller.compiled
     for layer in keras_internals.flatten_layers(smaller):
         is_keras = type(layer).__module__.startswith("keras.")
-        assert is_keras or type(layer) in (ksr.RHN, ksr.RHNCell)
+        of_ours = (ksr.RHN, ksr.RHNCell, ksr.WordDropout)
+        assert is_keras or type(layer) in of_ours
+
+
+def test_a_tied_embedding_becomes_smaller_with_what_it_decodes():
+    model, _ = made("tied stack")
+    kill_in_turn(model)
+    smaller = ksr.shrink(model)
+    assert table(smaller).output_dim == 3
+    assert table(smaller).embeddings.shape == (9, 3)
+    # Of the embedding of its own, the LSTM and the table.
+    gru = models.layer(smaller, "b").cell
+    assert gru.kernel.shape == (2 + 4 + 3, 3 * 3)
+    # What is left is trained on.
+    smaller.name = "smaller"
+    smaller.compile("sgd", "mse")
+    smaller.fit(models.tokens(), np.zeros((3, 5, 9)), verbose=0)
 
 
 @pytest.mark.parametrize("name", models.MODELS)

@@ -50,6 +50,19 @@ def test_rows_that_read_other_features_stay():
     assert np.flatnonzero(rows).tolist() == [6, 7, 8, 9]
 
 
+def test_columns_of_a_table_that_decodes_and_what_reads_its_features():
+    model = models.tied()
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 0.25))
+    ksr.zero_small_weights(model, 0.5)
+    left = {
+        variable.name
+        for variable in model.trainable_variables
+        if variable.numpy().any()
+    }
+    assert left and all("bias" in name for name in left)
+
+
 def test_threshold_0_changes_nothing():
     model = models.sparse()
     before = model.get_weights()
