@@ -205,18 +205,17 @@ class _Walk:
 
     def after_table(self, table, features, is_reverse):
         """What an embedding looks up, or decodes."""
-        if is_reverse and table.tie_weights:
-            if not any(_is_of_table(each) for each in features):
-                tied = TiedTable(table)
-                self.consume(
-                    self.tables.setdefault(id(table), tied).decoder, features
-                )
-                return _NOBODYS
-        self.see(features, f"are read by {named(type(table), table.name)}")
-        if is_reverse or not table.tie_weights:
+        reader = named(type(table), table.name)
+        if not table.tie_weights:
+            # It decodes as many features as it embeds, which others make.
+            self.see(features, f"are read by {reader}")
             return _NOBODYS
         tied = self.tables.setdefault(id(table), TiedTable(table))
-        return ((tied, tied.count),)
+        if not is_reverse or any(map(_is_of_table, features)):
+            self.see(features, f"are read by {reader}")
+        else:
+            self.consume(tied.decoder, features)
+        return _NOBODYS if is_reverse else ((tied, tied.count),)
 
     def consume(self, kernel, features):
         """Notes what the rows of a kernel read, the same each time."""
@@ -257,7 +256,6 @@ class _Walk:
                 if other.outer is units.outer:
                     other.seen_by = other.seen_by or units.seen_by
         return found
-
 
     def unite(self, table):
         """Lets a tied table's features go with the units that it decodes."""

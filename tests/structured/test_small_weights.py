@@ -60,7 +60,8 @@ def test_columns_of_a_table_that_decodes_and_what_reads_its_features():
         for variable in model.trainable_variables
         if variable.numpy().any()
     }
-    assert left and all("bias" in name for name in left)
+    assert left
+    assert all("bias" in name for name in left)
 
 
 def test_threshold_0_changes_nothing():
