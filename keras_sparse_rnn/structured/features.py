@@ -207,7 +207,7 @@ class _Walk:
         """What an embedding looks up, or decodes."""
         reader = named(type(table), table.name)
         if not table.tie_weights:
-            # It decodes as many features as it embeds, which others make.
+            # What it embeds has as many features, and they are read too.
             self.see(features, f"are read by {reader}")
             return _NOBODYS
         tied = self.tables.setdefault(id(table), TiedTable(table))
