@@ -5,8 +5,9 @@ of the small language model on Penn Treebank, against the rewire rate ζ at one
 sparsity, and against sparsity at one rewire rate; the dense model beside them.
 Runs the two examples, one point after the other. After each point the figures
 so far are written, as JSON and drawn. What the JSON file holds is not run
-again, and a run that was stopped in the middle goes on where it was. Runs by
-further flags, `--argument`, are kept beside the others and drawn apart.
+again, nor what `language_tables.py` or `compare_methods.py` have run, and a run
+that was stopped in the middle goes on where it was. Runs by further flags,
+`--argument`, are kept beside the others and drawn apart.
 
     python benchmarks/rates_and_sparsities.py --data_dir=DIR
 """
@@ -28,6 +29,7 @@ from sparsity_points import TASKS
 from sparsity_points import Point
 from sparsity_points import curve
 from sparsity_points import points
+from sparsity_points import result_elsewhere
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
@@ -43,6 +45,16 @@ flags.DEFINE_string(
     "json", str(RESULTS / "rates_and_sparsities.json"), "File to write."
 )
 flags.DEFINE_string(
+    "tables_json",
+    str(RESULTS / "language_tables.json"),
+    "File of language_tables.py, from which points are taken that it has.",
+)
+flags.DEFINE_string(
+    "methods_json",
+    str(RESULTS / "methods.json"),
+    "File of compare_methods.py, likewise.",
+)
+flags.DEFINE_string(
     "figure", str(RESULTS / "rates_and_sparsities.png"), "File to write."
 )
 
@@ -55,6 +67,15 @@ def result_of(key, point):
         [*point.arguments, *FLAGS.argument],
         FLAGS.data_dir,
     )
+
+
+def elsewhere(runs, table_results, method_results):
+    """What other benchmarks have of these runs, a dictionary by key."""
+    found = {
+        key: result_elsewhere(point, table_results, method_results)
+        for key, point in runs.items()
+    }
+    return {key: result for key, result in found.items() if result is not None}
 
 
 def curves(name, results, changed):
@@ -121,7 +142,11 @@ def main(_):
         for name in FLAGS.tasks
         for point in points(name, seed)
     }
-    failed = run_missing(runs, stored_results(FLAGS.json), result_of, report)
+    results = stored_results(FLAGS.json)
+    if not changed:
+        others = map(stored_results, (FLAGS.tables_json, FLAGS.methods_json))
+        results = elsewhere(runs, *others) | results
+    failed = run_missing(runs, results, result_of, report)
     if failed:
         sys.exit(f"Failed, see the logs in {FLAGS.runs}: {failed}")
 

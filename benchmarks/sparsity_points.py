@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from language_rows import Row
+from methods_table import ANY_EPSILON
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -108,6 +111,29 @@ def points(name, seed):
         *(Point(name, task.fixed_level, rate, seed) for rate in task.rates),
     ]
     return list(dict.fromkeys(found))
+
+
+def result_elsewhere(point, table_results, method_results):
+    """The result of a point that another benchmark has run.
+
+    Args:
+        point: `Point`.
+        table_results: Dictionary, the results of `language_tables.py`.
+        method_results: Dictionary, those of `compare_methods.py`.
+
+    Returns:
+        Dictionary, or `None` if neither has run it.
+    """
+    is_dense = point.level is None
+    if not is_dense and point.rate != TASKS[point.task].fixed_rate:
+        return None
+    method = "dense" if is_dense else "st_rnn"
+    if point.task == "ptb":
+        row = Row("lstm", point.level, method, point.seed)
+        return table_results.get(row.key)
+    epsilon = ANY_EPSILON if is_dense else f"{point.level:g}"
+    found = method_results.get(point.task, {}).get(epsilon, {})
+    return found.get(method, {}).get(str(point.seed))
 
 
 def curve(task, chosen, results, changed=""):

@@ -7,6 +7,7 @@ from sparsity_points import TASKS
 from sparsity_points import Point
 from sparsity_points import curve
 from sparsity_points import points
+from sparsity_points import result_elsewhere
 
 
 @pytest.mark.parametrize("name", list(TASKS))
@@ -36,6 +37,31 @@ def test_flags_of_a_dense_point_name_no_rate():
     assert "--method=dense" in dense
     assert not any("rewire_rate" in each for each in dense)
     assert {"--sparsity=0.8", "--rewire_rate=0.5", "--seed=3"} <= set(sparse)
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [
+        (Point("ptb", None, 0.0, 1), "dense row"),
+        (Point("ptb", 0.67, 0.8, 1), "row"),
+        (Point("ptb", 0.67, 0.5, 1), None),
+        (Point("ptb", 0.67, 0.8, 0), None),
+        (Point("ptb", 0.9, 0.8, 1), None),
+        (Point("ag_news", None, 0.0, 0), "dense"),
+        (Point("ag_news", 10, 0.2, 0), "ten"),
+        (Point("ag_news", 10, 0.3, 0), None),
+        (Point("ag_news", 5, 0.2, 0), None),
+    ],
+)
+def test_what_other_benchmarks_have_run_is_taken_from_there(point, expected):
+    rows = {"lstm-any-dense-1": "dense row", "lstm-0.67-st_rnn-1": "row"}
+    methods = {
+        "ag_news": {
+            "any": {"dense": {"0": "dense"}},
+            "10": {"st_rnn": {"0": "ten"}, "set": {"0": "other"}},
+        }
+    }
+    assert result_elsewhere(point, rows, methods) == expected
 
 
 def test_figure_is_drawn_of_any_part_of_the_points(tmp_path):
