@@ -86,7 +86,8 @@ class Call:
 
     Args:
         operation: Layer, or Keras operation that is no layer.
-        inputs: List of the symbolic tensors in its first argument.
+        inputs: List of the symbolic tensors in its first argument, also where
+            that was given by its name.
         others: List of the symbolic tensors in its other arguments.
         outputs: List of the symbolic tensors that it returns.
         further: Dict from their names to the arguments that are not `None`,
@@ -139,8 +140,8 @@ def is_functional(model):
 
 def _call(node):
     arguments = _arguments(node)
-    first = arguments.pop(next(iter(arguments))) if node.arguments.args else ()
-    inputs = _symbolic(first)
+    first = next(iter(inspect.signature(node.operation.call).parameters), None)
+    inputs = _symbolic(arguments.pop(first, ()))
     known = {id(each) for each in inputs}
     return Call(
         node.operation,

@@ -2,16 +2,21 @@
 
 import functools
 
+import keras
 import numpy as np
 
 from keras_sparse_rnn import keras_internals
+from keras_sparse_rnn.arguments import is_number
 from keras_sparse_rnn.conversion.clone import clone_with_each
 from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.strip import strip_sparsity
 from keras_sparse_rnn.structured.alive_units import find_alive
+from keras_sparse_rnn.structured.features import hidden_units
 from keras_sparse_rnn.structured.removable_units import log_layers_left_alone
 from keras_sparse_rnn.structured.removable_units import removable_units
+
+_ZEROS = keras.saving.serialize_keras_object(keras.initializers.Zeros())
 
 
 def shrink(model):
@@ -59,20 +64,11 @@ def shrink(model):
     if not changed:
         return plain
     rows = _kept_rows(changed)
-    sizes = {
-        _that_counts_units(units.layer): {"units": np.count_nonzero(chosen)}
-        for units, chosen in changed.items()
-    } | {
-        weight.layer: {"output_dim": np.count_nonzero(read)}
-        for weight, read in rows.items()
-        # A tied embedding has as many features as it decodes.
-        if weight.input_axis == -1
-    }
     smaller = clone_with_each(
         plain,
         {
             layer: functools.partial(_resized, size=size)
-            for layer, size in sizes.items()
+            for layer, size in _sizes(plain, changed, rows).items()
         },
     )
     copy_state(plain, smaller, _values(changed, rows))
@@ -106,9 +102,51 @@ def _that_counts_units(layer):
     return layer if "units" in layer.get_config() else layer.cell
 
 
+def _sizes(model, kept, rows):
+    """The layers whose weights become smaller, and what they are made with.
+
+    Args:
+        model: Model of plain layers.
+        kept: Dict from `HiddenUnits` to a boolean array.
+        rows: What `_kept_rows` gives of them.
+
+    Returns:
+        Dict from a layer, or the cell that one was made with, to a dict of
+        those of its arguments that change.
+    """
+    made_with = {
+        id(units.layer.cell): _that_counts_units(units.layer)
+        for units in hidden_units(model)
+    }
+    sizes = {
+        made_with.get(id(weight.layer), weight.layer): {} for weight in rows
+    }
+    for units, chosen in kept.items():
+        layer = _that_counts_units(units.layer)
+        sizes[layer] = {"units": int(np.count_nonzero(chosen))}
+    for weight, read in rows.items():
+        if weight.input_axis == -1:
+            # A tied embedding has as many features as it decodes.
+            sizes[weight.layer] = {"output_dim": int(np.count_nonzero(read))}
+    return sizes
+
+
 def _resized(serialised, size):
-    size = {name: int(count) for name, count in size.items()}
-    return {**serialised, "config": {**serialised["config"], **size}}
+    config = {
+        name: _ZEROS if _holds_array(name, value) else value
+        for name, value in serialised["config"].items()
+    }
+    return {**serialised, "config": {**config, **size}}
+
+
+def _holds_array(name, value):
+    """Whether a layer's argument is an initializer of one shape alone."""
+    return (
+        name.endswith("_initializer")
+        and isinstance(value, dict)
+        and value.get("class_name") == "Constant"
+        and not is_number(value["config"]["value"])
+    )
 
 
 def _kept_rows(kept):

@@ -167,6 +167,12 @@ def shared():
     return keras.Model(inputs, L.Add()([one, other]))
 
 
+def by_keyword():
+    inputs = keras.Input((5, 4))
+    hidden = L.LSTM(6, name="a")(sequences=inputs)
+    return keras.Model(inputs, L.Dense(2)(inputs=hidden))
+
+
 def stateful():
     return stack(
         L.LSTM(6, stateful=True, return_sequences=True, name="a"),
@@ -235,6 +241,7 @@ MODELS = {
     "branches": (branches, sequences),
     "nested": (nested, sequences),
     "shared": (shared, sequences),
+    "by keyword": (by_keyword, sequences),
     "stateful": (stateful, sequences),
     "tied": (tied, tokens),
     "tied stack": (tied_stack, tokens),

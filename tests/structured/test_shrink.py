@@ -153,6 +153,39 @@ def test_nothing_dead_nothing_changed(name):
         np.testing.assert_array_equal(one, other)
 
 
+def test_initializers_that_hold_an_array_do_not_stand_in_the_way():
+    rng = np.random.default_rng(3)
+
+    def values(*shape):
+        return keras.initializers.Constant(rng.normal(size=shape))
+
+    inputs = keras.Input((5,), dtype="int32")
+    table = L.ReversibleEmbedding(
+        9, 6, embeddings_initializer=values(9, 6), name="table"
+    )
+    hidden = L.RNN(
+        L.LSTMCell(6, recurrent_initializer=values(6, 24)),
+        return_sequences=True,
+        name="a",
+    )(table(inputs))
+    pooled = L.Dense(
+        2,
+        kernel_initializer=values(6, 2),
+        bias_initializer=keras.initializers.Constant(0.5),
+        name="dense",
+    )(hidden)
+    read = L.GRU(4, kernel_initializer=values(6, 12), name="b")(hidden)
+    model = keras.Model(inputs, [table(hidden, reverse=True), pooled, read])
+    [lstm, gru] = models.recurrent_layers(model)
+    dense = models.layer(model, "dense")
+    kill(model, lstm, [1, 4], [(table, 0), (dense, 0), (gru, 0)])
+    smaller = ksr.shrink(model)
+    assert models.sizes(smaller) == [4, 4]
+    models.assert_close(model, smaller, models.tokens())
+    config = models.layer(smaller, "dense").get_config()
+    assert config["bias_initializer"]["config"] == {"value": 0.5}
+
+
 # Of `three`: which of the LSTM's six units and of the GRU's five are dead.
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
