@@ -178,9 +178,11 @@ def test_unknown_length_needs_an_end():
     ids=lambda each: type(each).__name__,
 )
 def test_a_constant_rate_needs_no_length(callback):
-    model, recorder = tiny.text_model(), tiny.Recorder()
-    tiny.fit(model, callback, recorder, x=unknown_length(), y=None)
-    assert recorder.steps_rewired()[:4] == [2, 4, 6, 8]
+    model = tiny.text_model()
+    tiny.fit(model, callback, x=unknown_length(), y=None)
+    # Of twelve steps; Keras counts one more where an epoch's data run out.
+    for weight in ksr.sparse_weights(model):
+        assert weight.rewirings in (5, 6, 7)
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
