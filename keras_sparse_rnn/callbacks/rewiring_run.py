@@ -155,9 +155,9 @@ class RewiringRun:
         return sparse_weights(self._model, self._callback.layers)
 
     def costs(self):
-        """Dict from a weight's path to what its training has cost so far."""
+        """Dict from a variable's `id` to what its training has cost so far."""
         return {
-            weight.path: weight.training_cost(
+            id(weight.value): weight.training_cost(
                 self._step(), dense_gradients=self._dense_steps()
             )
             for weight in self.weights()
