@@ -32,5 +32,11 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
     def __init__(self, name="perplexity", **kwargs):
         super().__init__(name=name, **kwargs)
 
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is None and self.ignore_class is not None:
+            # Keras takes what is ignored out of weights, if there are any.
+            sample_weight = ops.ones_like(y_true, dtype=self.dtype)
+        return super().update_state(y_true, y_pred, sample_weight)
+
     def result(self):
         return ops.exp(super().result())

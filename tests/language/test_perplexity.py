@@ -29,6 +29,48 @@ def test_perplexity_is_over_all_weighted_tokens():
     assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("ignore_class", [None, 0, 3])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_what_is_ignored_masked_or_weighted_counts_as_it_should(
+    is_weighted, ignore_class, is_masked
+):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 4, 6, 5)).astype("float32")
+    targets = rng.integers(0, 5, (2, 4, 6))
+    weights = rng.random((2, 4, 6)).astype("float32")
+    mask = rng.random((2, 4, 6)) < 0.7
+    metric = ksr.Perplexity(from_logits=True, ignore_class=ignore_class)
+    for batch in range(2):
+        outputs = keras.ops.convert_to_tensor(logits[batch])
+        if is_masked:
+            outputs._keras_mask = keras.ops.convert_to_tensor(mask[batch])
+        given = weights[batch] if is_weighted else None
+        metric.update_state(targets[batch], outputs, given)
+    shares = np.exp(logits)
+    shares /= shares.sum(-1, keepdims=True)
+    of_targets = np.take_along_axis(shares, targets[..., None], -1)[..., 0]
+    counted = weights if is_weighted else np.ones_like(weights)
+    counted = counted * (targets != ignore_class)
+    if is_masked:
+        counted = counted * mask
+    expected = np.exp(-np.average(np.log(of_targets), weights=counted))
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1)])
+def test_targets_may_have_an_axis_of_their_own(shape):
+    logits = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
+    targets = np.array([0, 1, 2, 0, 4, 1])
+    metrics = [
+        ksr.Perplexity(from_logits=True, ignore_class=0) for _ in range(2)
+    ]
+    metrics[0].update_state(targets.reshape(shape), logits)
+    metrics[1].update_state(targets[targets != 0], logits[targets != 0])
+    results = [float(metric.result()) for metric in metrics]
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+
+
 def test_perplexity_is_made_again_from_its_config():
     metric = ksr.Perplexity("test_perplexity", from_logits=True)
     copy = keras.saving.deserialize_keras_object(
