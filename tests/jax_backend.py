@@ -121,5 +121,58 @@ def main(folder):
     )
 
 
+def states_are_reset():
+    x, y, _ = ksr.token_windows(np.arange(200) % 30, 4, 6, before=0)
+    for callback in (ksr.ResetStates(), ksr.EpochSeed(1)):
+        model = keras.Sequential(
+            [
+                keras.Input(batch_shape=(4, 6), dtype="int32"),
+                keras.layers.Embedding(30, 8),
+                ksr.SparseLSTM(
+                    8, sparsity=0.5, stateful=True, return_sequences=True
+                ),
+                keras.layers.GRU(8, stateful=True, return_sequences=True),
+                ksr.SparseDense(30, sparsity=0.5),
+            ]
+        )
+        model.compile(
+            "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        # On JAX calls alone carry states over, and `fit` does not.
+        model(x[:4])
+        states = keras.tree.flatten([each.states for each in model.layers[1:3]])
+        assert all(np.asarray(each).any() for each in states)
+        model.fit(
+            x, y, batch_size=4, shuffle=False, verbose=0, callbacks=[callback]
+        )
+        assert not any(np.asarray(each).any() for each in states)
+
+
+def averaging_begins_in_fit():
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(16, 4)).astype("float32")
+    y = rng.normal(size=(16, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile(ksr.AveragedSGD(0.2), "mse")
+    history = model.fit(
+        x,
+        y,
+        batch_size=4,
+        epochs=6,
+        verbose=0,
+        # The better it is trained the worse it is at this.
+        validation_data=(x, -y),
+        callbacks=[ksr.NonMonotoneAveraging(patience=1)],
+    ).history
+    assert history["averaging"][0] == 0
+    assert history["averaging"][-1] == 1
+    # In the end it is the averages that are evaluated.
+    last = model.evaluate(x, -y, verbose=0)
+    np.testing.assert_allclose(last, history["val_loss"][-1], rtol=1e-5)
+
+
 if __name__ == "__main__":
     main(sys.argv[1])
+    states_are_reset()
+    averaging_begins_in_fit()

@@ -51,4 +51,4 @@ def reset_states(model):
     """
     for layer in keras_internals.flatten_layers(model):
         for state in keras_internals.rnn_states(layer):
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros_like(state.value))

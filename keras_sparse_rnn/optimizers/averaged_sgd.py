@@ -164,8 +164,8 @@ class AveragedSGD(keras.optimizers.SGD):
             rate = self._constant_rate
         rate.assign(learning_rate)
         for _, average, updates in self._averaged():
-            average.assign(ops.zeros_like(average))
-            updates.assign(ops.zeros_like(updates))
+            average.assign(ops.zeros_like(average.value))
+            updates.assign(ops.zeros_like(updates.value))
         # By way of NumPy: JAX would share the buffer, and give it away.
         self._averaging_since.assign(ops.convert_to_numpy(self.iterations))
 
