@@ -32,7 +32,7 @@ class WordDropout(keras.layers.Layer):
         inputs: Float tensor of shape `(*tokens.shape, features)`, the words'
             embeddings.
         tokens: Integer tensor, the words themselves, values in
-            `[0, input_dim)`.
+            `[0, input_dim)`, or a float tensor of such values.
         training: Boolean, whether to drop. Defaults to `False`.
 
     Returns:
@@ -69,6 +69,8 @@ class WordDropout(keras.layers.Layer):
         self.input_dim = input_dim
         self.seed = seed
         self.supports_masking = True
+        # As in `keras.layers.Embedding`: 16 bits round ids that are floats.
+        self.autocast = False
         if rate > 0:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -85,6 +87,7 @@ class WordDropout(keras.layers.Layer):
             )
 
     def call(self, inputs, tokens, training=False):
+        inputs = ops.cast(inputs, self.compute_dtype)
         if not training or self.rate == 0:
             return inputs
         words = keras.random.dropout(

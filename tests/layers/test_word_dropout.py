@@ -87,6 +87,30 @@ def test_mixed_precision(policy):
     assert {*np.round(scaled.flat)} == {0, 2}
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_mixed_precision_tells_all_words_apart(policy, dtype):
+    words = np.arange(4000, 4400, dtype=dtype)[None]
+    layer = ksr.WordDropout(0.5, 5000, seed=4, dtype=policy)
+    outputs = layer(np.ones((1, 400, 1), "float32"), words, training=True)
+    plain = ksr.WordDropout(0.5, 5000, seed=4, dtype=policy[6:])
+    expected = plain(np.ones((1, 400, 1)), words.astype("int32"), training=True)
+    assert outputs.dtype == expected.dtype
+    np.testing.assert_array_equal(outputs, expected)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_outputs_are_of_the_layer_s_type(training):
+    for rate in (0, 0.5):
+        layer = ksr.WordDropout(rate, WORDS, dtype="mixed_float16")
+        outputs = layer(EMBEDDED, TOKENS, training=training)
+        assert outputs.dtype == "float16"
+        symbolic = layer(
+            keras.Input((25, 3)), keras.Input((25,)), training=training
+        )
+        assert symbolic.dtype == "float16"
+
+
 def make_model(rate=0.5):
     tokens = keras.Input((25,), dtype="int32")
     table = ksr.SparseEmbedding(WORDS, FEATURES, sparsity=0.2, mask_zero=True)
