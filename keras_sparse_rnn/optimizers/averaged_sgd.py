@@ -43,7 +43,8 @@ class AveragedSGD(keras.optimizers.SGD):
     When `fit` ends, the averages take the place of the weights, as with Keras's
     moving average: `finalize_variable_values()`. Averages, numbers of updates
     and where averaging began are variables of the optimizer and saved with it.
-    Each weight takes two further arrays of its size in memory.
+    Each weight takes two further arrays of its size in memory, of 32 bits for
+    weights of 16.
 
     Args:
         learning_rate: Float, a `keras.optimizers.schedules` schedule, or a
@@ -119,9 +120,25 @@ class AveragedSGD(keras.optimizers.SGD):
                         f"{keras.backend.backend()}, weight='{variable.path}'"
                     )
         super().build(variables)
-        self._averages, self._averaged_updates = self.add_optimizer_variables(
-            variables, ["average", "averaged_updates"]
-        )
+        slots = [self._add_slots(variable) for variable in variables]
+        self._averages = [average for average, _ in slots]
+        self._averaged_updates = [updates for _, updates in slots]
+
+    def _add_slots(self, variable):
+        """An average and a count, both `None` if the variable has no slots."""
+        names = ("average", "averaged_updates")
+        dtype = keras.backend.result_type(variable.dtype, "float32")
+        if variable.dtype == dtype or variable.overwrite_with_gradient:
+            slots = self.add_optimizer_variables([variable], [*names])
+            return [slot for [slot] in slots]
+        # In 16 bits 1 is lost beside 256 or 2048, and so is an average's move.
+        prefix = variable.path.replace("/", "_")
+        return [
+            self.add_variable(
+                variable.shape, dtype=dtype, name=f"{prefix}_{name}"
+            )
+            for name in names
+        ]
 
     @property
     def is_averaging(self):
@@ -271,7 +288,7 @@ class AveragedSGD(keras.optimizers.SGD):
             # Of no update there is no average yet.
             value = ops.where(
                 updates > 0,
-                ops.convert_to_tensor(average),
+                ops.cast(ops.convert_to_tensor(average), variable.dtype),
                 ops.convert_to_tensor(variable),
             )
             if variable.constraint is not None:
@@ -281,7 +298,7 @@ class AveragedSGD(keras.optimizers.SGD):
 
 def _updated(variable, average, updates):
     """The average after a further update, and how many it is of."""
-    value = ops.convert_to_tensor(variable)
+    value = ops.cast(ops.convert_to_tensor(variable), average.dtype)
     updates = updates + 1
     share = 1 / ops.maximum(updates - 1, 1)
     moved = ops.where(updates <= 2, value, average + share * (value - average))

@@ -119,6 +119,32 @@ def test_averages_are_the_means_since_averaging_began(count, compiled):
         assert (expected[0] != visited[-1][0]).all()
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_averages_of_other_types_lose_no_update(dtype):
+    optimizer, variables = ksr.AveragedSGD(0.1), make_variables(dtype)
+    optimizer.build(variables)
+    optimizer.start_averaging()
+    # In 16 bits it is the same beside a number as large.
+    for variable in variables:
+        variable.assign_add(np.full(variable.shape, 8))
+    visited = run(optimizer, variables, gradients(300), compiled=False)
+    visited = [[each.astype("float64") for each in step] for step in visited]
+    expected = [mean_of(each) for each in zip(*visited, strict=True)]
+    for variable, average in zip(variables, expected, strict=True):
+        slots = optimizer_slots.slots_of(optimizer, variable)
+        counts, averages_ = (
+            next(slot for _, name, slot in slots if name == wanted)
+            for wanted in ("_averaged_updates", "_averages")
+        )
+        np.testing.assert_array_equal(np.array(counts), 300)
+        np.testing.assert_allclose(np.array(averages_), average, rtol=1e-5)
+    for value, average in zip(
+        averages(optimizer, variables), expected, strict=True
+    ):
+        assert value.dtype == dtype
+        np.testing.assert_allclose(value.astype("float64"), average, rtol=2**-8)
+
+
 def test_it_can_average_from_the_first_step():
     optimizer, variables = ksr.AveragedSGD(0.1), make_variables()
     optimizer.start_averaging()
