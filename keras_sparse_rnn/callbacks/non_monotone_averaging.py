@@ -39,6 +39,11 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
     when `fit` has ended; `EarlyStopping(restore_best_weights=True)` would
     restore weights, and no averages.
 
+    An evaluation that is broken off, as by Ctrl-C, leaves the averages in the
+    model. The next `fit` with a `NonMonotoneAveraging`, this one or another,
+    begins by putting the weights back, but not over weights that were set or
+    loaded since. `optimizer.take_weights_back()` does so at once.
+
     Args:
         monitor: String, what to monitor: a name in validation's logs, which
             begins with `"val_"`. Defaults to `"val_loss"`.
@@ -93,12 +98,11 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
         self.patience = int(patience)
         self.mode = mode
         self._is_training = False
-        self._evaluated = contextlib.ExitStack()
 
     def on_train_begin(self, logs=None):
         # An evaluation that was broken off may have left the averages there.
-        self._evaluated.close()
-        self._optimizers()
+        for optimizer in self._optimizers():
+            optimizer.take_weights_back()
         self._is_training = True
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -106,10 +110,11 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         self._was_averaging = self._is_averaging()
-        self._evaluated.enter_context(self.averaged_weights())
+        self._opened = [each.set_weights_aside() for each in self._optimizers()]
 
     def on_test_end(self, logs=None):
-        self._evaluated.close()
+        for each, opened in zip(self._optimizers(), self._opened, strict=True):
+            each.take_weights_back(opened)
         if not self._is_training:
             return
         name = self.monitor.removeprefix(_PREFIX)

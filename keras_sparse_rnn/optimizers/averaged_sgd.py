@@ -1,5 +1,6 @@
 """Stochastic gradient descent that averages each weight over its lifetime."""
 
+import collections
 import contextlib
 
 import keras
@@ -93,6 +94,8 @@ class AveragedSGD(keras.optimizers.SGD):
                 f"Received: use_ema={self.use_ema}"
             )
         self._averaging_since = self._state(_NEVER, "int", "averaging_since")
+        # No list: Keras would track the weights as variables of its own.
+        self._set_aside = collections.deque()
         # Of use where the learning rate is a schedule, which ends.
         self._constant_rate = self._state(0, None, "averaging_learning_rate")
         self._monitored_values = self._state(
@@ -242,19 +245,47 @@ class AveragedSGD(keras.optimizers.SGD):
             model.save("averages.keras")
         ```
         """
-        if not self.is_averaging:
-            yield
-            return
-        trained = [
-            (variable, np.array(ops.convert_to_numpy(variable)))
-            for variable, *_ in self._averaged()
-        ]
-        self._assign_averages()
+        opened = self.set_weights_aside()
         try:
             yield
         finally:
-            for variable, value in trained:
-                variable.assign(value)
+            self.take_weights_back(opened)
+
+    def set_weights_aside(self):
+        """Puts the averages in the place of the weights.
+
+        What `averaged_weights()` begins with, for who has no `with` statement,
+        as callbacks.
+
+        Returns:
+            Integer, to be passed to `take_weights_back()`.
+        """
+        trained = []
+        if self.is_averaging:
+            trained = [
+                (variable, _copy(variable)) for variable, *_ in self._averaged()
+            ]
+            self._assign_averages()
+        self._set_aside.append(
+            [(variable, value, _copy(variable)) for variable, value in trained]
+        )
+        return len(self._set_aside) - 1
+
+    def take_weights_back(self, opened=0):
+        """Puts weights back that were set aside.
+
+        But not over what was set or loaded since: a weight that is no longer
+        the average that took its place stays as it is.
+
+        Args:
+            opened: Integer that `set_weights_aside()` returned, to put back
+                what that call, and later ones, set aside. Defaults to `0`, all
+                that is set aside, as by an evaluation that was broken off.
+        """
+        while len(self._set_aside) > opened:
+            for variable, value, average in self._set_aside.pop():
+                if np.array_equal(_copy(variable), average, equal_nan=True):
+                    variable.assign(value)
 
     def finalize_variable_values(self, var_list):
         """Puts the averages in the place of the weights, for good.
@@ -294,6 +325,10 @@ class AveragedSGD(keras.optimizers.SGD):
             if variable.constraint is not None:
                 value = variable.constraint(value)
             variable.assign(value)
+
+
+def _copy(variable):
+    return np.array(ops.convert_to_numpy(variable))
 
 
 def _updated(variable, average, updates):

@@ -223,19 +223,61 @@ class Breaks(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_weights_are_put_back_after_an_evaluation_that_was_broken_off():
-    model = make_model()
-    averaging = ksr.NonMonotoneAveraging(patience=1)
+def broken_off(model, averaging):
+    """Breaks an evaluation of averages off, and returns the weights before."""
     looker = Looker(averaging)
     with pytest.raises(KeyboardInterrupt):
         fit(model, averaging, looker, Breaks())
-    averaging.on_train_begin()
-    after = model.get_weights()
+    averages = model.get_weights()
     trained = make_model()
     its = Looker(ksr.NonMonotoneAveraging(patience=1))
     fit(trained, its.averaging, its, epochs=len(looker.weights) + 1)
-    for one, other in zip(its.weights[-1], after, strict=True):
+    assert (averages[0] != its.weights[-1][0]).any()
+    return its.weights[-1]
+
+
+class Begins(keras.callbacks.Callback):
+    """The weights that training begins with."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if not hasattr(self, "weights"):
+            self.weights = self.model.get_weights()
+
+
+def assert_equal(values, expected):
+    for one, other in zip(values, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_fit_goes_on_from_the_weights_after_an_evaluation_was_broken_off(
+    is_new,
+):
+    model, averaging = make_model(), ksr.NonMonotoneAveraging(patience=1)
+    trained = broken_off(model, averaging)
+    if is_new:
+        averaging = ksr.NonMonotoneAveraging(patience=1)
+    # One that is not broken off in between changes nothing.
+    model.evaluate(*arrays(), verbose=0, callbacks=[averaging])
+    begins = Begins()
+    fit(model, averaging, begins, epochs=1)
+    assert_equal(begins.weights, trained)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_what_is_loaded_after_an_evaluation_was_broken_off_stays(is_new):
+    model, averaging = make_model(), ksr.NonMonotoneAveraging(patience=1)
+    broken_off(model, averaging)
+    if is_new:
+        averaging = ksr.NonMonotoneAveraging(patience=1)
+    loaded = [
+        each + 1 if each.dtype == "float32" and each.ndim == 1 else each
+        for each in make_model().get_weights()
+    ]
+    model.set_weights(loaded)
+    begins = Begins()
+    fit(model, averaging, begins, epochs=1)
+    assert_equal(begins.weights, loaded)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

@@ -269,6 +269,40 @@ def test_weights_are_put_back_bit_for_bit_also_after_an_error():
         np.testing.assert_array_equal(one, other)
 
 
+def test_weights_are_put_back_after_what_was_left_open_within():
+    optimizer, variables = ksr.AveragedSGD(0.1), make_variables()
+    optimizer.start_averaging()
+    [*_, trained] = run(optimizer, variables, gradients(4))
+    expected = averages(optimizer, variables)
+    with optimizer.averaged_weights():
+        optimizer.set_weights_aside()
+        assert_close(averages(optimizer, variables), expected)
+        assert_close(variables, expected)
+    for variable, value in zip(variables, trained, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_weights_that_were_set_meanwhile_stay():
+    optimizer, variables = ksr.AveragedSGD(0.1), make_variables()
+    optimizer.start_averaging()
+    [*_, trained] = run(optimizer, variables, gradients(4))
+    with optimizer.averaged_weights():
+        variables[0].assign(np.ones(variables[0].shape))
+    np.testing.assert_array_equal(variables[0], np.ones(variables[0].shape))
+    np.testing.assert_array_equal(variables[1], trained[1])
+    optimizer.take_weights_back()
+    np.testing.assert_array_equal(variables[1], trained[1])
+
+
+def test_what_is_set_aside_is_no_variable_of_the_optimizer():
+    optimizer, variables = ksr.AveragedSGD(0.1), make_variables()
+    optimizer.start_averaging()
+    run(optimizer, variables, gradients(4))
+    before = [variable.path for variable in optimizer.variables]
+    with optimizer.averaged_weights():
+        assert [variable.path for variable in optimizer.variables] == before
+
+
 def test_a_constraint_holds_for_the_average():
     layer = keras.layers.Dense(3, kernel_constraint="unit_norm")
     layer.build((None, 4))
