@@ -197,8 +197,9 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "resume",
     False,
-    "Go on where a killed run with the same flags was, or a finished one with "
-    "fewer --epochs.",
+    "Go on where a killed run with the same flags and the same text was, or a "
+    "finished one with fewer --epochs, but for magnitude_pruning, granet and "
+    "iss, which choose one of the last quarter of them.",
 )
 
 

@@ -31,6 +31,7 @@ import tensorflow as tf
 from absl import app
 from absl import flags
 from absl import logging
+from data_fingerprint import fingerprint
 from epoch_logs import tensorboard_callbacks
 from language_corpus import read_corpus
 from language_corpus import windows_of
@@ -99,6 +100,10 @@ def main(argv):
             },
             FLAGS.resume,
             METHODS,
+            fingerprint(
+                corpus.vocabulary, (corpus.train, corpus.valid, corpus.test)
+            ),
+            may_be_longer=not METHODS[FLAGS.method].settles,
         )
     except ValueError as error:
         # What was passed is wrong, and the message says what: no traceback.

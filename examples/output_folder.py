@@ -4,8 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+# Among the flags, what tells the data apart.
+FINGERPRINT = "data_fingerprint"
 
-def prepare_output(folder, settings, resume, methods):
+
+def prepare_output(
+    folder, settings, resume, methods, fingerprint=None, may_be_longer=True
+):
     """Clears the output folder, or checks that a run can be resumed in it.
 
     Args:
@@ -14,19 +19,24 @@ def prepare_output(folder, settings, resume, methods):
         resume: Boolean, whether to go on with what the folder holds.
         methods: Iterable of strings, all methods that may have been trained in
             the folder.
+        fingerprint: Integer that tells the data apart, of
+            `data_fingerprint.fingerprint`. Defaults to `None`.
+        may_be_longer: Boolean, whether a run can be resumed with a greater
+            number of `epochs`. Defaults to `True`.
 
     Returns:
         `pathlib.Path` of the folder.
 
     Raises:
-        ValueError: If there is nothing to resume, or it had other settings.
-            The number of `epochs` may be greater.
+        ValueError: If there is nothing to resume, or it had other settings or
+            data. Of a run that has no fingerprint of its data, as those of
+            earlier versions of the examples, the settings alone are compared.
         OSError: If the last run's files cannot be removed.
     """
     folder = Path(folder)
     settings_file = folder / "flags.json"
     if resume:
-        _check_resumable(settings, settings_file)
+        _check_resumable(settings, settings_file, fingerprint, may_be_longer)
     else:
         folder.mkdir(parents=True, exist_ok=True)
         # First: what a kill leaves half cleared is no run to resume.
@@ -34,7 +44,8 @@ def prepare_output(folder, settings, resume, methods):
         _clear(folder, methods)
     # At once, so that a kill leaves no half of it.
     partial = settings_file.with_suffix(".partial")
-    partial.write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    held = {**settings, FINGERPRINT: fingerprint}
+    partial.write_text(json.dumps(held, indent=2), encoding="utf-8")
     partial.replace(settings_file)
     return folder
 
@@ -93,7 +104,7 @@ def _clear(folder, methods):
             shutil.rmtree(path)
 
 
-def _check_resumable(settings, settings_file):
+def _check_resumable(settings, settings_file, fingerprint, may_be_longer):
     if not settings_file.exists():
         raise ValueError(
             "`--resume` expects the output folder of an earlier run, with "
@@ -104,19 +115,32 @@ def _check_resumable(settings, settings_file):
     different = {
         name: value
         for name, value in settings.items()
-        if not _may_follow(name, value, earlier.get(name))
+        if not _may_follow(name, value, earlier.get(name), may_be_longer)
     }
     if different:
         before = {name: earlier.get(name) for name in different}
+        epochs = (
+            "but for a greater number of epochs"
+            if may_be_longer
+            else "with the number of epochs, as the method chooses one of the "
+            "last quarter of them"
+        )
         raise ValueError(
-            "`--resume` expects, but for a greater number of epochs, the flags "
-            f"that {settings_file} holds: {before}. "
-            f"Received: flags={different}"
+            f"`--resume` expects, {epochs}, the flags that {settings_file} "
+            f"holds: {before}. Received: flags={different}"
+        )
+    before = earlier.get(FINGERPRINT)
+    if before not in (None, fingerprint):
+        raise ValueError(
+            "`--resume` expects the data that the run began with, but the "
+            "texts are others, or are split into other words. "
+            f"{settings_file} holds: {FINGERPRINT}={before}. "
+            f"Received: {FINGERPRINT}={fingerprint}"
         )
 
 
-def _may_follow(name, value, earlier):
+def _may_follow(name, value, earlier, may_be_longer):
     """Whether a run can go on with a setting that was another one earlier."""
-    if name == "epochs" and earlier is not None:
+    if name == "epochs" and earlier is not None and may_be_longer:
         return value >= earlier
     return value == earlier

@@ -12,12 +12,14 @@ class TextArrays:
     """What a model is trained, validated and tested on.
 
     Args:
+        vocabulary: List of bytes, the words that have an id of their own.
         vectorizer: The `TextVectorizer` that made the arrays.
         train: Tuple `(ids, labels)` of NumPy arrays.
         validation: Tuple, likewise.
         test: Tuple, likewise.
     """
 
+    vocabulary: list
     vectorizer: TextVectorizer
     train: tuple
     validation: tuple
@@ -47,14 +49,13 @@ def text_arrays(
         data.train_labels, validation_fraction, seed, data.train_groups
     )
     # It comes from the texts that are trained on, no others.
-    vectorizer = TextVectorizer(
-        build_vocabulary(
-            [data.train_texts[i] for i in trained], vocabulary_size
-        ),
-        sequence_length,
+    vocabulary = build_vocabulary(
+        [data.train_texts[i] for i in trained], vocabulary_size
     )
+    vectorizer = TextVectorizer(vocabulary, sequence_length)
     ids = vectorizer.arrays(data.train_texts)
     return TextArrays(
+        vocabulary,
         vectorizer,
         (ids[trained], data.train_labels[trained]),
         (ids[validated], data.train_labels[validated]),

@@ -31,6 +31,7 @@ import text_flags
 from absl import app
 from absl import flags
 from absl import logging
+from data_fingerprint import fingerprint
 from epoch_logs import tensorboard_callbacks
 from method_cost import connections_by_path
 from method_cost import model_cost
@@ -99,6 +100,11 @@ def main(argv):
             },
             FLAGS.resume,
             METHODS,
+            fingerprint(
+                [*arrays.vocabulary, *map(str.encode, data.label_names)],
+                (*arrays.train, *arrays.validation, *arrays.test),
+            ),
+            may_be_longer=not METHODS[FLAGS.method].settles,
         )
     except ValueError as error:
         # What was passed is wrong, and the message says what: no traceback.

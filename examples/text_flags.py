@@ -129,9 +129,11 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "resume",
     False,
-    "Go on where a killed run with the same flags was, or a finished one with "
-    "fewer --epochs. The rewire rate falls until the last epoch: with more of "
-    "them it falls slower from there on, not as in a run begun with as many.",
+    "Go on where a killed run with the same flags and the same texts was, or a "
+    "finished one with fewer --epochs, but for magnitude_pruning, granet and "
+    "iss, which choose one of the last quarter of them. The rewire rate falls "
+    "until the last epoch: with more of them it falls slower from there on, "
+    "not as in a run begun with as many.",
 )
 # NaN is beyond no bound.
 for flag in ("learning_rate", "rewire_rate", "epsilon", "validation_fraction"):

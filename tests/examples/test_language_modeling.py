@@ -171,6 +171,27 @@ def test_resumed_run_ends_as_one_that_was_not_stopped(
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
+def test_a_run_is_not_resumed_with_another_text_or_another_window_of_epochs(
+    run_python, arguments, tmp_path, book
+):
+    text = tmp_path / "text.txt"
+    text.write_text(book.read_text())
+    flags = (*arguments, f"--text_file={text}", "--method=iss", "--epochs=1")
+    run_python(*flags)
+    before = (tmp_path / "history-iss.jsonl").read_text()
+    failed = run_python(*flags, "--epochs=2", "--resume", status=1)
+    assert "Received: flags={'epochs': 2}" in failed.stderr
+    # As many tokens, and as many of each.
+    text.write_text(book.read_text().replace("cat", "cow"))
+    failed = run_python(*flags, "--resume", status=1)
+    assert "Received: data_fingerprint=" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert (tmp_path / "history-iss.jsonl").read_text() == before
+    text.write_text(book.read_text())
+    run_python(*flags, "--resume")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from output_folder import log_folder
 from output_folder import paths
@@ -67,6 +69,55 @@ def test_resuming_with_more_epochs_goes_on_to_the_greater_number(tmp_path):
     assert prepare_output(folder, more, resume=True, methods=METHODS) == folder
     with pytest.raises(ValueError, match=r"{'epochs': 6}\. Received: flags="):
         prepare_output(folder, SETTINGS, resume=True, methods=METHODS)
+
+
+def test_where_runs_may_not_be_longer_the_number_of_epochs_must_be_the_same(
+    tmp_path,
+):
+    folder = trained(tmp_path)
+
+    def resume(epochs):
+        prepare_output(
+            folder,
+            {**SETTINGS, "epochs": epochs},
+            resume=True,
+            methods=METHODS,
+            may_be_longer=False,
+        )
+
+    resume(SETTINGS["epochs"])
+    before = (folder / "flags.json").read_text()
+    for epochs in (4, 6):
+        with pytest.raises(
+            ValueError,
+            match=rf"last quarter .*: 5}}\. .*flags={{'epochs': {epochs}}}$",
+        ):
+            resume(epochs)
+    assert (folder / "flags.json").read_text() == before
+
+
+def test_resuming_needs_the_same_data(tmp_path):
+    def prepare(fingerprint, resume=True):
+        prepare_output(tmp_path, SETTINGS, resume, METHODS, fingerprint)
+
+    prepare(17, resume=False)
+    prepare(17)
+    before = (tmp_path / "flags.json").read_text()
+    with pytest.raises(
+        ValueError,
+        match=r"data that the run began with.*holds: data_fingerprint=17\. "
+        r"Received: data_fingerprint=18$",
+    ):
+        prepare(18)
+    assert (tmp_path / "flags.json").read_text() == before
+
+
+def test_a_run_without_a_fingerprint_gets_one_when_it_is_resumed(tmp_path):
+    (tmp_path / "flags.json").write_text(json.dumps(SETTINGS))
+    for _ in range(2):
+        prepare_output(tmp_path, SETTINGS, True, METHODS, fingerprint=17)
+    with pytest.raises(ValueError, match="Received: data_fingerprint=18"):
+        prepare_output(tmp_path, SETTINGS, True, METHODS, fingerprint=18)
 
 
 def test_resuming_needs_an_earlier_run(tmp_path):

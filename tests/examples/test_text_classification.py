@@ -191,8 +191,8 @@ def test_resume_with_more_epochs_ends_as_a_run_begun_with_as_many(
 
 
 @pytest.mark.slow
-def test_resume_needs_a_run_with_the_same_flags(
-    run_python, arguments, tmp_path
+def test_resume_needs_a_run_with_the_same_flags_and_texts(
+    run_python, arguments, tmp_path, reviews
 ):
     failed = run_python(*arguments, "--resume", status=1)
     assert "`--resume` expects the output folder" in failed.stderr
@@ -201,6 +201,11 @@ def test_resume_needs_a_run_with_the_same_flags(
         *arguments, "--epochs=1", "--resume", "--units=9", status=1
     )
     assert "Received: flags={'units': 9}" in failed.stderr
+    text = reviews.read_text()
+    reviews.write_text(text.replace("dull", "grey"))
+    failed = run_python(*arguments, "--epochs=1", "--resume", status=1)
+    reviews.write_text(text)
+    assert "Received: data_fingerprint=" in failed.stderr
     history = read_lines(tmp_path / "history-st_rnn.jsonl")
     # Without --resume it starts anew, and so do the logs for TensorBoard.
     events = set((tmp_path / "logs").rglob("events.*"))
