@@ -138,14 +138,16 @@ class LanguageModel(tf.Module):
         )
         def score(text):
             ids = self.ids_of_lines(text)
-            targets = ids.to_tensor(END_ID)
+            # Layers want a time step, also where there is no text.
+            width = tf.maximum(ids.bounding_shape(axis=1), 1)
+            targets = ids.to_tensor(END_ID, shape=tf.stack([-1, width]))
             inputs = tf.pad(targets, [[0, 0], [1, 0]])[:, :-1]
             logits, *_ = model([inputs, *self.first_states(inputs)])
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 targets, tf.cast(logits, "float32")
             )
             lengths = ids.row_lengths()
-            counted = tf.sequence_mask(lengths, dtype=losses.dtype)
+            counted = tf.sequence_mask(lengths, width, losses.dtype)
             loss = tf.reduce_sum(losses * counted, axis=1)
             return {
                 "log_probability": -loss,
@@ -166,6 +168,12 @@ class LanguageModel(tf.Module):
             autograph=False,
         )
         def continuation(text, tokens, temperature, seed):
+            is_possible = tf.debugging.Assert(
+                tokens >= 0,
+                ["`tokens` must be at least 0. Received: tokens =", tokens],
+            )
+            with tf.control_dependencies([is_possible]):
+                tokens = tf.identity(tokens)
             # Without the end of the last line: it is to be gone on with.
             known = self.ids_of_lines(text[None]).flat_values[:-1]
             inputs = tf.concat([[END_ID], known], axis=0)[None]

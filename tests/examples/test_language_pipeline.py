@@ -94,6 +94,14 @@ def test_score_is_that_of_the_model_token_by_token(trained):
     )
 
 
+def test_no_text_has_no_score(trained):
+    _, module = trained
+    found = module.score(tf.constant([], tf.string))
+    shapes = {name: tuple(each.shape) for name, each in found.items()}
+    names = ("log_probability", "tokens", "unknown", "perplexity")
+    assert shapes == dict.fromkeys(names, (0,))
+
+
 def continuation(module, text="the cat", tokens=6, temperature=1.0, seed=0):
     return (
         module.continuation(
@@ -132,6 +140,15 @@ def test_continuation_follows_seed_and_length(trained):
     assert len({continuation(module, seed=seed) for seed in range(5)}) > 1
     assert continuation(module, tokens=0) == ""
     assert "<unk>" not in continuation(module, tokens=200)
+
+
+def test_a_negative_number_of_tokens_is_refused(trained):
+    _, module = trained
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=r"`tokens` must be at least 0\. Received: tokens =\D*-1",
+    ):
+        continuation(module, tokens=-1)
 
 
 def test_saved_model_loads_without_keras(trained, tmp_path):
