@@ -53,6 +53,9 @@ class SparseReversibleEmbedding(
     once, for all time steps. An untied decoder may also be a `SparseDense`,
     which has a bias and a budget of its own.
 
+    The mask of `mask_zero=True` ends where the layer decodes, as with Keras's:
+    padding counts in losses and metrics unless sample weights leave it out.
+
     Args:
         input_dim: Positive integer, the size of the vocabulary.
         output_dim: Positive integer, the dimension of the embedding.
