@@ -362,7 +362,7 @@ def _of_gates(layout, first, step=1):
     """For each connection the numbers of its weights, one after the other."""
     gates = np.arange(layout.weights_per_connection)
     numbers = first[:, None] + gates * step
-    return np.ascontiguousarray(numbers.ravel(), np.int32)
+    return _for_good(np.ascontiguousarray(numbers.ravel(), np.int32))
 
 
 def _in_range(numbers, end):
@@ -374,7 +374,14 @@ def _lists(sinks, sources, count, order):
     np.cumsum(np.bincount(sinks, minlength=count), out=starts[1:])
     padded = np.zeros(len(sources) + PADDING, np.int32)
     padded[: len(sources)] = sources
-    return Lists(starts, padded, np.ascontiguousarray(order, np.int32))
+    order = np.array(order, np.int32)
+    return Lists(*map(_for_good, (starts, padded, order)))
+
+
+def _for_good(array):
+    """The array, which nobody changes once it was found good."""
+    array.flags.writeable = False
+    return array
 
 
 def _order(counts, group, last=None):

@@ -125,6 +125,14 @@ class NativeRecurrence:
                 keeps_steps=bool(training),
                 wants_outputs=wants_outputs,
             )
+            # Whoever loses the gradient below, as `tf.vectorized_map` does,
+            # would take it for 0.
+            results = [
+                tf.raw_ops.PreventGradient(
+                    input=result, message=self._without_gradient()
+                )
+                for result in results
+            ]
 
             @tf.custom_gradient
             def backward(*differentiable):
@@ -210,6 +218,12 @@ class NativeRecurrence:
         for name in ("recurrent_kernel", "bias"):
             given.setdefault(name, None)
         return recurrence.Arguments(states=arrays[count:], **given), masks
+
+    def _without_gradient(self):
+        return (
+            f"{self.settings.owner} has no gradients inside of "
+            "`tf.vectorized_map` on the native engine. Use engine='masked'"
+        )
 
     def _refused(self, tensors):
         """Gradients of gradients: an error, but only if they are computed.

@@ -225,7 +225,16 @@ def check_connections(settings, connections):
     # Nor where in a layer's matrices a weight lies.
     if not weights_fit(connections):
         library.check(library.BAD_CONNECTIONS, settings.owner)
-    _checked[id(connections)] = connections
+    # What may yet be changed is looked at in each call.
+    if not any(array.flags.writeable for array in _arrays(connections)):
+        _checked[id(connections)] = connections
+
+
+def _arrays(connections):
+    """All arrays of connections."""
+    for lists in (connections.rows, connections.features):
+        yield from (lists.starts, lists.sources, lists.order)
+    yield from (connections.places, connections.turned)
 
 
 def _lists_fit(connections):
@@ -326,6 +335,11 @@ class _Call(_Fields):
             self.give(name, state, (batch, units))
         bias = arguments.bias
         if bias is not None:
+            shape = (columns,)
+            if connections.kind.input_rows != connections.kind.state_rows:
+                # Of inputs and state apart, where they are summed apart.
+                shape = bias.shape if bias.shape == (2, columns) else shape
+            self._check("bias", bias, shape)
             self._check_finite("bias", bias)
         self.fields.bias = self._address(
             row_bias(connections.kind, bias, units)
