@@ -125,11 +125,11 @@ class NativeRecurrence:
                 keeps_steps=bool(training),
                 wants_outputs=wants_outputs,
             )
-            # Whoever loses the gradient below, as `tf.vectorized_map` does,
-            # would take it for 0.
+            # `tf.vectorized_map` copies operations without the gradient below,
+            # for which there would be none: zeros, silently.
             results = [
                 tf.raw_ops.PreventGradient(
-                    input=result, message=self._without_gradient()
+                    input=result, message=self._lost_gradient()
                 )
                 for result in results
             ]
@@ -219,10 +219,12 @@ class NativeRecurrence:
             given.setdefault(name, None)
         return recurrence.Arguments(states=arrays[count:], **given), masks
 
-    def _without_gradient(self):
+    def _lost_gradient(self):
         return (
-            f"{self.settings.owner} has no gradients inside of "
-            "`tf.vectorized_map` on the native engine. Use engine='masked'"
+            f"{self.settings.owner} has no gradients on the native engine "
+            "through a `vectorized_map` that it is called in. Use `tf.map_fn`, "
+            "or engine='masked'. Received: a gradient tape around a "
+            "`vectorized_map`"
         )
 
     def _refused(self, tensors):
