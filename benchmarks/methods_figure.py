@@ -5,19 +5,21 @@ import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.transforms import offset_copy
 
 # Costs whose logarithms to the base 10 are nearer than this share a column.
 SAME_COST = 0.06
-# Between points of a column, in decades.
-BESIDE = 0.03
+# Between what is drawn of a column, in points: less than a marker is wide.
+BESIDE = 5
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 MARKERS = "os^Dv<>Pp*Xhd8"
 
 
 def draw(panels, path):
     """Draws a panel for each comparison, side by side, and saves them.
 
-    Points of the same cost are set side by side, so that their deviations can
-    be told apart.
+    Those of the same cost are drawn a little beside each other, so that their
+    deviations can be told apart. All panels have the same axis of costs.
 
     Args:
         panels: List of pairs: a title, and a list with a tuple for each
@@ -30,6 +32,7 @@ def draw(panels, path):
         len(panels),
         figsize=(5.4 * len(panels) + 1.8, 4.6),
         squeeze=False,
+        sharex=True,
         layout="constrained",
     )
     # The same method looks the same in all panels.
@@ -40,6 +43,7 @@ def draw(panels, path):
     }
     for axis, (title, methods) in zip(axes[0], panels, strict=True):
         _draw_panel(axis, title, methods, styles)
+    _mark_costs(axes[0], [cost for _, of in panels for _, cost, _ in of])
     axes[0][0].set_ylabel("test accuracy at the epoch chosen, %")
     handles = {
         name: handle
@@ -77,29 +81,44 @@ def columns(costs):
 
 def _draw_panel(axis, title, methods, styles):
     names, costs, accuracies = zip(*methods, strict=True)
+    ends = []
     for column in columns(costs):
         for place, index in enumerate(sorted(column)):
-            offset = BESIDE * (place - (len(column) - 1) / 2)
+            beside = offset_copy(
+                axis.transData,
+                axis.figure,
+                x=BESIDE * (place - (len(column) - 1) / 2),
+                units="points",
+            )
             values = 100 * np.array(accuracies[index])
+            mean = values.mean()
+            deviation = values.std(ddof=1) if len(values) > 1 else 0
+            ends += [mean - deviation, mean + deviation]
             axis.errorbar(
-                costs[index] * 10**offset,
-                values.mean(),
-                values.std(ddof=1) if len(values) > 1 else 0,
+                costs[index],
+                mean,
+                deviation,
                 label=names[index],
                 linestyle="",
                 capsize=3,
                 markersize=7,
+                transform=beside,
                 **styles[names[index]],
             )
-    axis.set_xscale("log")
-    axis.set_xlim(min(costs) / 1.5, max(costs) * 1.5)
-    ticks = [
-        tick
-        for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-        if min(costs) / 1.5 <= tick <= max(costs) * 1.5
-    ]
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_xticks([], minor=True)
+    # What is drawn beside its place does not count in Matplotlib's own limits.
+    room = 0.06 * (max(ends) - min(ends)) or 1
+    axis.set_ylim(min(ends) - room, max(ends) + room)
     axis.set_xlabel("FLOPs of the training relative to dense")
     axis.set_title(title)
     axis.grid(alpha=0.25)
+
+
+def _mark_costs(axes, costs):
+    """The axis of costs, from the least of all panels to the greatest."""
+    least, greatest = min(costs) / 1.5, max(costs) * 1.5
+    ticks = [tick for tick in TICKS if least <= tick <= greatest]
+    for axis in axes:
+        axis.set_xscale("log")
+        axis.set_xlim(least, greatest)
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_xticks([], minor=True)

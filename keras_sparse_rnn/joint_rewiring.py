@@ -96,6 +96,11 @@ def rewire_weights(weights, optimizer, request, gradients=None):
         for each in matrices:
             each.walk(request.rule.walk, rate, step)
     pruned = _prune(matrices, request)
+    is_full = all(each.mask.all() for each in matrices)
+    if is_full:
+        # What is dropped anywhere could only come back at 0.
+        rule = dataclasses.replace(request.rule, redistribute=None)
+        request = dataclasses.replace(request, rule=rule)
     threshold, wanted = _threshold(matrices, request)
     dropped = [each.drop(request, threshold) for each in matrices]
     counts = rules.shared_growth(
@@ -107,7 +112,7 @@ def rewire_weights(weights, optimizer, request, gradients=None):
         each.grow(*of_matrix, request.rule)
         for each, *of_matrix in zip(matrices, dropped, counts, strict=True)
     ]
-    if threshold:
+    if threshold and not is_full:
         threshold = rules.adapted_threshold(
             threshold,
             sum(each.connections_dropped for each in grown),

@@ -260,13 +260,26 @@ def check_target(schedule, weights):
         weights: List of `SparseWeight`s.
     """
     final = _final_sparsity(schedule)
-    if final is None or final >= sparsity(weights) - _rounding(weights):
+    if final is None or not are_sparser(weights, final):
         return
     raise ValueError(
         f"Pruning to a sparsity of {final} would need connections that are "
         f"not there: the layers have a sparsity of {sparsity(weights):.4f} "
         f"already. Received: pruning={schedule}"
     )
+
+
+def are_sparser(weights, target):
+    """Whether weights are sparser than a target, by more than is rounded.
+
+    Args:
+        weights: List of `SparseWeight`s.
+        target: Float, a sparsity.
+
+    Returns:
+        Boolean.
+    """
+    return target < sparsity(weights) - _rounding(weights)
 
 
 def reaches_target(schedule, weights):

@@ -112,6 +112,14 @@ def weight_matrices(model, time_steps=1):
 
 def built_weight_matrices(model, time_steps=1):
     """As `weight_matrices`, but layers that are not built are left out."""
+    return list(matrices_by_variable(model, time_steps).values())
+
+
+def matrices_by_variable(model, time_steps=1):
+    """As `built_weight_matrices`, a dict by the `id` of each variable.
+
+    Layers of the same name in nested models have weights of the same path.
+    """
     layers = keras_internals.flatten_layers(model)
     each_step = {
         id(inner)
@@ -132,7 +140,7 @@ def built_weight_matrices(model, time_steps=1):
                 sparse,
             )
             found.setdefault(id(variable), matrix)
-    return list(found.values())
+    return found
 
 
 def _check_all_built(model):

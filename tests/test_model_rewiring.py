@@ -503,3 +503,42 @@ def test_a_sparsity_that_cannot_be_pruned_to_is_refused(sparsity, trained):
     with pytest.raises(ValueError, match="parsity"):
         ksr.rewire(model, optimizer, 0.3, sparsity=sparsity)
     assert everything(model, optimizer) == before
+
+
+def test_nothing_goes_from_a_model_that_is_full_everywhere():
+    model = keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32"),
+            ksr.SparseEmbedding(12, 5, sparsity=0),
+            ksr.SparseLSTM(4, sparsity=0),
+            keras.layers.Dense(2),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(0.02)
+    optimizer.build(model.trainable_variables)
+    before = ksr.strip_sparsity(model).get_weights()
+    thresholds = set()
+    for _ in range(2):
+        done = ksr.rewire(model, optimizer, 0.5, "dsr")
+        assert (done.connections_moved, done.connections_pruned) == (0, 0)
+        thresholds |= {each.threshold for each in ksr.sparse_weights(model)}
+    # Nor does the threshold rise to find more.
+    assert len(thresholds) == 1
+    after = ksr.strip_sparsity(model).get_weights()
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_full_weight_beside_one_with_room_takes_part():
+    model = keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32"),
+            ksr.SparseEmbedding(12, 5, sparsity=0),
+            ksr.SparseLSTM(4, sparsity=0.5),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(0.02)
+    optimizer.build(model.trainable_variables)
+    before = sum(weight.active for weight in ksr.sparse_weights(model))
+    assert ksr.rewire(model, optimizer, 0.5, "dsr").connections_moved
+    assert sum(w.active for w in ksr.sparse_weights(model)) == before

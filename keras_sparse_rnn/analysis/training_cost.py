@@ -46,6 +46,8 @@ What does not come out:
 import dataclasses
 import inspect
 
+import keras
+
 from keras_sparse_rnn.analysis.cost_meter import CostMeter
 from keras_sparse_rnn.analysis.training_stages import METHODS
 from keras_sparse_rnn.arguments import check_above_0
@@ -154,6 +156,8 @@ def training_cost(model, method="st_rnn", samples=1, time_steps=1, **settings):
               string such as `"epoch"` (`"rigl"`, `"granet"`).
             - steps_per_epoch: Integer of at least 1, optimizer steps. Needed
               where `frequency` counts epochs.
+            - rewired_share: Float in `[0, 1]`, the share of training after
+              which nothing is rewired any more (`"rigl"`). Defaults to `1`.
             - schedule: Object called as `schedule(step) -> (should_prune,
               sparsity)`. Every sparse matrix is taken to have the sparsity of
               the last step that pruned, and to be dense before the first
@@ -264,7 +268,8 @@ def training_cost_of_matrices(matrices, method="st_rnn", samples=1, **settings):
 
 
 def _method(method):
-    if callable(method):
+    is_callback = isinstance(method, (type, keras.callbacks.Callback))
+    if callable(method) and not is_callback:
         return method
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(

@@ -43,14 +43,18 @@ def constant(matrices):
     return [Stage(matrices)]
 
 
-def rigl(matrices, frequency, steps_per_epoch=None):
+def rigl(matrices, frequency, steps_per_epoch=None, rewired_share=1):
     """RigL: a step with a dense gradient after every so many others.
 
-    As its authors count: the step that rewires comes on top of the others, and
-    rewiring goes on until the end of training.
+    As its authors count: the step that rewires comes on top of the others.
+    After a share of the training there is no more of it.
     """
     steps = _steps_between(frequency, steps_per_epoch)
-    return [Stage(matrices, steps + 1, 1)]
+    _check_share("rewired_share", rewired_share)
+    return [
+        Stage(matrices, rewired_share * (steps + 1), rewired_share),
+        Stage(matrices, (1 - rewired_share) * steps),
+    ]
 
 
 def snfs(matrices, history=None):
@@ -116,11 +120,7 @@ def granet(
 
 def iss(matrices, shrunk, dense_share):
     """ISS: dense at first, then the model that units were removed from."""
-    if not (is_number(dense_share) and 0 <= dense_share <= 1):
-        raise ValueError(
-            "`dense_share` must be in [0, 1]. "
-            f"Received: dense_share={dense_share!r}"
-        )
+    _check_share("dense_share", dense_share)
     return [
         Stage(_all_active(matrices), dense_share),
         Stage(shrunk, 1 - dense_share),
@@ -154,6 +154,13 @@ def _steps_between(frequency, steps_per_epoch):
         )
     check_integer("steps_per_epoch", steps_per_epoch, 1)
     return parsed.count * steps_per_epoch
+
+
+def _check_share(name, share):
+    if not (is_number(share) and 0 <= share <= 1):
+        raise ValueError(
+            f"`{name}` must be in [0, 1]. Received: {name}={share!r}"
+        )
 
 
 def _all_active(matrices):

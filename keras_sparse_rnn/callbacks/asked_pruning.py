@@ -22,17 +22,19 @@ class AskedPruning:
         self._frequency = frequency
         self._next = 0
         self._has_pruned = False
+        self._too_low = None
 
     def begin_at(self, step):
         """Leaves out what comes before a step: it was asked about before."""
         self._next = step
 
-    def ask(self, schedule, now):
+    def ask(self, schedule, now, weights):
         """Asks about every step since the last time.
 
         Args:
             schedule: Sparsity schedule.
             now: Integer, the last step to ask about.
+            weights: List of `SparseWeight`s.
 
         Returns:
             Float, the sparsity to prune to, or `None` not to prune.
@@ -42,7 +44,10 @@ class AskedPruning:
         """
         target = rules.ask(schedule, self._next, now)
         self._next = now + 1
-        self._has_pruned |= bool(target)
+        if target and model_rewiring.are_sparser(weights, target):
+            self._too_low = (target, model_rewiring.sparsity(weights))
+        elif target:
+            self._has_pruned = True
         return target
 
     def ask_what_is_left(self, schedule, now, weights):
@@ -69,7 +74,7 @@ class AskedPruning:
         target = rules.ask(schedule, self._next, now)
         if target is None or not model_rewiring.is_target(schedule, target):
             return None
-        return self.ask(schedule, now)
+        return self.ask(schedule, now, weights)
 
     def note_if_missed(self, schedule, weights):
         """Says so if weights did not become as sparse as they were to.
@@ -81,7 +86,15 @@ class AskedPruning:
         # It may be though nothing went, as where a run is resumed.
         if model_rewiring.reaches_target(schedule, weights):
             return
-        if not self._has_pruned:
+        if not self._has_pruned and self._too_low:
+            target, present = self._too_low
+            warnings.warn(
+                f"{self._asker} pruned nothing: its schedule named a sparsity "
+                f"of {target}, and the layers had one of {present:.4f} "
+                f"already. Received: pruning={schedule}",
+                stacklevel=2,
+            )
+        elif not self._has_pruned:
             unit = self._frequency.unit
             hint = (
                 ""

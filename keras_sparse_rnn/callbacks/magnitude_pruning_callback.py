@@ -19,7 +19,8 @@ class MagnitudePruningCallback(RewiringCallback):
     reaches it; one that is sparser already stays as it is. Other ways are a
     matter of the schedule:
 
-    - `OneShotSparsity(0.9, step)`: all at once, after training;
+    - `OneShotSparsity(0.9, step)`: all at once, at the beginning of a step or
+      epoch, the last one at the latest;
     - `IterativeSparsity(0.9, rounds, begin, frequency)`: prune, retrain and
       repeat (Han et al.);
     - `RampSparsity(...)`: the ramp for recurrent networks (Narang et al.);
@@ -36,7 +37,8 @@ class MagnitudePruningCallback(RewiringCallback):
             pruned. Steps are counted by the optimizer: pass its present one if
             the model was trained before. Defaults to `0`.
         end: Integer above `start`, the epoch, or step, at which the final
-            sparsity is reached. Defaults to `None`: with a number as
+            sparsity is reached; counted from 0, so that the last one of E
+            epochs is E - 1. Defaults to `None`: with a number as
             `final_sparsity`, the last one of the training.
         initial_sparsity: Float in `[0, final_sparsity]`, the sparsity at
             `start`. Defaults to `0.0`.

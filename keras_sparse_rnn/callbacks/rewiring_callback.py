@@ -34,8 +34,10 @@ class RewiringCallback(keras.callbacks.Callback):
     `connections_moved`, in this epoch; `rewire_rate`, the last one used in it
     or 0; `exploration_rate`, the share of places that were connections at any
     time; `training_flops`, the running total of the model's training, also over
-    a resumed run, relative to as many steps of the dense model; where there is
-    a `pruning`, `sparsity`, the share of places that are empty.
+    a resumed run, relative to as many steps of the dense model, where inputs
+    that fix no length are taken to have one time step, so that dense layers
+    weigh too much; where there is a `pruning`, `sparsity`, the share of places
+    that are empty.
 
     Several of these callbacks in one `fit` must act on different layers. In
     the logs `rewire_rate` is then that of the last one in the list; the others

@@ -5,13 +5,16 @@ import warnings
 
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
+from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.callbacks.acting_together import check_acts_alone
 from keras_sparse_rnn.callbacks.asked_pruning import AskedPruning
 from keras_sparse_rnn.callbacks.needed_gradients import NeededGradients
+from keras_sparse_rnn.callbacks.nothing_rewired import tell_if_never_due
+from keras_sparse_rnn.callbacks.nothing_rewired import warn_if_too_short
+from keras_sparse_rnn.callbacks.nothing_rewired import warn_of_missing_gradients
 from keras_sparse_rnn.callbacks.rewiring_logs import rewiring_logs
 from keras_sparse_rnn.callbacks.timetable import EpochTimetable
 from keras_sparse_rnn.callbacks.timetable import StepTimetable
-from keras_sparse_rnn.callbacks.timetable import log_if_never_due
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import prune_weights
 from keras_sparse_rnn.joint_rewiring import rewire_weights
@@ -54,8 +57,7 @@ class RewiringRun:
         steps = callback.params.get("steps")
         if (
             callback.frequency.is_by_steps
-            and callback.rewire_rate
-            and callback.end is None
+            and self._goes_by_progress()
             and steps is None
         ):
             raise ValueError(
@@ -72,7 +74,7 @@ class RewiringRun:
                 callback.end,
                 callback.params["epochs"],
             )
-            self._log_if_never_due()
+            self._tell_if_never_due()
 
     def begin_epoch(self, epoch):
         """Rewires if it is time."""
@@ -137,26 +139,25 @@ class RewiringRun:
             )
         if self._gradients is not None:
             self._gradients.end()
+            # Arrays of the weights' sizes, that nobody needs any more.
+            self._gradients = None
         if self._callback.pruning is not None and weights:
             self._pruning.note_if_missed(self._callback.pruning, weights)
-        if self._waited and weights and not self._has_rewired:
-            warnings.warn(
-                f"{type(self._callback).__name__} rewired nothing: each time "
-                "that it was due, the gradient of a batch was missing. It "
-                "needs a second batch in the same epoch, and of all weights a "
-                "finite gradient, so that the loss must depend on them. "
-                f"Received: layers={[weight.path for weight in weights]}",
-                stacklevel=2,
-            )
+        if self._has_rewired or not weights:
+            return
+        if self._waited:
+            warn_of_missing_gradients(self._callback, weights)
+        elif self._counted_to_nobody_knew_where():
+            warn_if_too_short(self._callback, self.timetable, self._step())
 
     def weights(self):
         """List of the callback's `SparseWeight`s, trained or not."""
         return sparse_weights(self._model, self._callback.layers)
 
     def costs(self):
-        """Dict from a weight's path to what its training has cost so far."""
+        """Dict from a variable's `id` to what its training has cost so far."""
         return {
-            weight.path: weight.training_cost(
+            id(weight.value): weight.training_cost(
                 self._step(), dense_gradients=self._dense_steps()
             )
             for weight in self.weights()
@@ -195,15 +196,27 @@ class RewiringRun:
         """How many steps since a rewiring took dense gradients."""
         return 0 if self._gradients is None else self._gradients.steps_noted
 
-    def _log_if_never_due(self):
+    def _goes_by_progress(self):
+        """Whether the schedule looks at how much of the training is over."""
+        callback = self._callback
+        return (
+            callback.rewire_rate
+            and callback.end is None
+            and callback.rule.schedule is not rules.constant
+        )
+
+    def _counted_to_nobody_knew_where(self):
+        """Whether steps were counted of a training of unknown length."""
+        return (
+            self._callback.frequency.is_by_steps
+            and self._callback.params.get("steps") is None
+            and not self._first_epoch
+        )
+
+    def _tell_if_never_due(self):
         # Without sparse layers, perhaps as yet, there is an error to come.
         if sparse_layers(self._model):
-            only_prunes = (
-                self._callback.pruning and not self._callback.rewire_rate
-            )
-            log_if_never_due(
-                self.timetable, "pruned" if only_prunes else "rewired"
-            )
+            tell_if_never_due(self._callback, self.timetable)
 
     def _begin_epoch(self, epoch):
         if self._first_epoch:
@@ -259,8 +272,7 @@ class RewiringRun:
             None if steps is None else step + epochs * steps,
         )
         self._begin_walk()
-        if steps is not None:
-            self._log_if_never_due()
+        self._tell_if_never_due()
 
     def _begin_walk(self):
         """Lets a random walk begin with this training, not with the weights."""
@@ -295,7 +307,7 @@ class RewiringRun:
             return
         self.timetable.note(step)
         of_training = 0.0
-        if self._callback.rewire_rate and self._callback.end is None:
+        if self._goes_by_progress():
             params = self._callback.params
             epochs = self._epoch + batch / params["steps"]
             of_training = epochs / params["epochs"]
@@ -365,10 +377,9 @@ class RewiringRun:
             self._check()
         callback = self._callback
         rate = callback.rule.rate_at(progress, callback.rewire_rate)
-        target = None
+        target, weights = None, self._trainable_weights()
         if callback.pruning is not None:
-            target = self._pruning.ask(callback.pruning, now)
-        weights = self._trainable_weights()
+            target = self._pruning.ask(callback.pruning, now, weights)
         if callback.pruning is not None and target is None and not rate:
             # A run that is resumed goes on counting from here.
             if callback.frequency.is_by_steps:

@@ -1,7 +1,5 @@
 """When to rewire in a run: by epochs, or by steps of the optimizer."""
 
-import logging
-
 
 class EpochTimetable:
     """Rewires at the beginning of some epochs.
@@ -12,11 +10,15 @@ class EpochTimetable:
         end: Integer, the first epoch at which no more rewiring is done, or
             `None` for the end of training.
         epochs: Integer, the epochs of the training.
+
+    `may_be_meant` tells whether it may be meant that no time comes: to train
+    for one epoch is a fair thing to try.
     """
 
     unit = "epoch"
 
     def __init__(self, count, start, end, epochs):
+        self.may_be_meant = epochs <= count == 1 and start is None
         self._count = count
         self.first = count if start is None else start
         self._end = epochs if end is None else end
@@ -58,11 +60,15 @@ class StepTimetable:
         last: Integer, the step of the last rewiring before, or -1.
         stop: Integer, the step at which training ends, or `None` if that is
             not known.
+
+    `may_be_meant` tells whether it may be meant that no time comes: the rest
+    of a training that was interrupted may have none.
     """
 
     unit = "step"
 
     def __init__(self, count, start, end, last, stop):
+        self.may_be_meant = last >= 0
         self._count = count
         self._end = end
         self.first = self._start = count if start is None else start
@@ -113,27 +119,3 @@ class StepTimetable:
             of_training: Float, the progress of the training.
         """
         return of_training if self._end is None else step / self._end
-
-
-def log_if_never_due(timetable, what):
-    """Logs a note if the first time is after the last.
-
-    Args:
-        timetable: `EpochTimetable` or `StepTimetable`.
-        what: String, what will not happen to connections: `"rewired"` or
-            `"pruned"`.
-    """
-    if timetable.stop is None or timetable.stop > timetable.first:
-        return
-    # Logged, no Python warning: one epoch is a fair thing to try.
-    logging.getLogger("keras_sparse_rnn").warning(
-        "No connection will be %s: the first time would be at the beginning of "
-        "%s %d, counted from 0, and it ends before %s %d. Train for longer, or "
-        "pass `start=` or `frequency=`, or to a `fit` that goes on with "
-        "training `initial_epoch=`.",
-        what,
-        timetable.unit,
-        timetable.first,
-        timetable.unit,
-        timetable.stop,
-    )

@@ -203,7 +203,9 @@ class OneShotSparsity:
 
     Args:
         final_sparsity: Float in `[0, 1)`.
-        step: Integer of at least 0, when to prune.
+        step: Integer of at least 0, when to prune: the beginning of this step
+            or epoch, counted from 0, so that the last one of E epochs is
+            E - 1.
 
     Raises:
         ValueError: If an argument is out of range.

@@ -182,7 +182,7 @@ def rewire(
     survivors keep their weight bit for bit. A place that was just dropped may
     be picked again, where the rule allows it, and then counts as new. In a
     group without an empty place nothing moves, unless connections are
-    redistributed.
+    redistributed and another group has one.
 
     Args:
         weight, mask, groups, rate, rule, rng, keep_diagonal, **sources: As
@@ -196,6 +196,8 @@ def rewire(
     """
     rule = get(rule)
     check_sources(rule.needs, sources, mask.shape)
+    if np.all(mask):
+        rule = dataclasses.replace(rule, redistribute=None)
     dropped = drop_connections(
         weight, mask, groups, rate, rule, rng, keep_diagonal, **sources
     )

@@ -27,6 +27,13 @@ def square(active, places=100):
         ("deep_r", {}, 0.2),
         ("snfs", {}, (2 * 0.2 + 1) / 3),
         ("rigl", {"frequency": 1}, (3 * 0.2 + 2 * 0.2 + 1) / 6),
+        ("rigl", {"frequency": 1, "rewired_share": 0}, 0.2),
+        (
+            "rigl",
+            {"frequency": 1, "rewired_share": 0.75},
+            (0.75 * (3 * 0.2 + 2 * 0.2 + 1) + 0.25 * 3 * 0.2)
+            / (0.75 * 6 + 0.25 * 3),
+        ),
         ("rigl", {"frequency": 100}, (60 + 2 * 0.2 + 1) / 303),
         ("rigl", {"frequency": "100 steps"}, (60 + 2 * 0.2 + 1) / 303),
         (
@@ -212,6 +219,13 @@ def test_a_function_is_a_method():
             {"dense_share": 1.5, "shrunk": square(10)},
             r"in \[0, 1\]\. Received: dense_share=1\.5",
         ),
+        (
+            "rigl",
+            {"frequency": 9, "rewired_share": -1},
+            r"`rewired_share` must be in \[0, 1\]\. Received: rewired_share=-1",
+        ),
+        (ksr.RigLCallback, {}, r"must be one of \['dense', .*RigLCallback"),
+        (ksr.RigLCallback(), {}, r"must be one of \['dense', .*RigLCallback"),
         ("snfs", {"history": []}, r"an entry for each epoch"),
         ("snfs", {"history": [3]}, r"must be a dict.*Received: entry=3"),
         (

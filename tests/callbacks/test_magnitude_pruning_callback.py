@@ -440,6 +440,25 @@ def test_a_schedule_whose_unit_is_another_is_warned_of(frequency):
     assert sparsity(model) == 0
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_sparsity_below_the_present_one_is_warned_of(epochs):
+    model = full_model(sparsity=0.5)
+    callback = ksr.MagnitudePruningCallback(lambda step: (True, 0.3))
+    match = r"named a sparsity of 0\.3, and the layers had one of 0\.5000 alr"
+    with pytest.warns(UserWarning, match=match):
+        tiny.fit(model, callback, epochs=epochs)
+    assert sparsity(model) == 0.5
+
+
+def test_a_sparsity_that_falls_after_something_was_pruned_is_not():
+    model = full_model()
+    callback = ksr.MagnitudePruningCallback(
+        lambda step: (True, 0.2 if step else 0.8)
+    )
+    tiny.fit(model, callback)
+    assert_counts(model, 0.8)
+
+
 def test_a_fit_of_no_epochs_is_warned_of():
     callback = ksr.MagnitudePruningCallback(0.5, end=3)
     with pytest.warns(UserWarning, match=r"before epoch 0, those"):

@@ -1,4 +1,3 @@
-import logging
 import math
 
 import keras
@@ -169,6 +168,24 @@ def test_unknown_length_needs_an_end():
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
+@pytest.mark.parametrize(
+    "callback",
+    [
+        ksr.SETCallback(0.3, rule="set", frequency=2),
+        ksr.DSRCallback(0.3, frequency=2),
+        ksr.DeepRCallback(l1=1e-4, frequency=2),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_constant_rate_needs_no_length(callback):
+    model = tiny.text_model()
+    tiny.fit(model, callback, x=unknown_length(), y=None)
+    # Of twelve steps; Keras counts one more where an epoch's data run out.
+    for weight in ksr.sparse_weights(model):
+        assert weight.rewirings in (5, 6, 7)
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_steps_per_epoch_tells_the_length():
     model = tiny.dense_model()
     recorder, schedule = tiny.Recorder(), Schedule()
@@ -243,33 +260,3 @@ def test_fit_from_an_epoch_on_goes_on_where_the_first_ended():
     )
     tiny.fit(parts, callback, initial_epoch=1, epochs=4)
     assert tiny.same(tiny.state(whole), tiny.state(parts))
-
-
-@pytest.mark.parametrize(
-    ("options", "epochs", "noted"),
-    [
-        ({}, 1, True),
-        ({}, 2, False),
-        ({"start": 0}, 1, False),
-        ({"start": 3}, 3, True),
-        ({"end": 1}, 3, True),
-        ({"start": 3, "end": 9}, 3, True),
-        ({"frequency": 4}, 1, True),
-        ({"frequency": 3}, 1, False),
-        ({"frequency": 3, "end": 3}, 2, True),
-    ],
-)
-def test_a_fit_too_short_to_rewire_logs_a_note(
-    options, epochs, noted, caplog, recwarn
-):
-    model = tiny.dense_model()
-    with caplog.at_level(logging.INFO, logger="keras_sparse_rnn"):
-        tiny.fit(model, ksr.SETCallback(0.5, **options), epochs=epochs)
-    notes = [r for r in caplog.records if r.name == "keras_sparse_rnn"]
-    assert [n.getMessage()[:27] for n in notes] == (
-        ["No connection will be rewir"] if noted else []
-    )
-    assert all("`initial_epoch=`" in note.getMessage() for note in notes)
-    [weight] = ksr.sparse_weights(model)
-    assert (weight.rewirings == 0) is noted
-    assert not [w for w in recwarn if "rewired" in str(w.message)]

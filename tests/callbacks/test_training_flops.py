@@ -83,6 +83,40 @@ def test_dense_layers_weigh_in_by_how_often_they_are_applied():
     np.testing.assert_allclose(history["training_flops"], expected, rtol=1e-5)
 
 
+def of_two_inputs():
+    tokens, others = keras.Input((tiny.LENGTH, 3)), keras.Input((2,))
+    hidden = ksr.SparseLSTM(4, sparsity=0.75)(tokens)
+    outputs = keras.layers.Dense(1)(
+        keras.layers.Concatenate()([hidden, others])
+    )
+    return keras.Model([others, tokens], outputs)
+
+
+def of_equal_names():
+    """Two branches of the same names, as full as not."""
+
+    def branch(sparsity):
+        inputs = keras.Input((tiny.LENGTH, 3))
+        layer = ksr.SparseLSTM(4, sparsity=sparsity, name="lstm")
+        return keras.Model(inputs, layer(inputs))
+
+    others, tokens = keras.Input((2,)), keras.Input((tiny.LENGTH, 3))
+    both = [branch(0.75)(tokens), branch(0.0)(tokens), others]
+    outputs = keras.layers.Dense(1)(keras.layers.Concatenate()(both))
+    return keras.Model([others, tokens], outputs)
+
+
+@pytest.mark.parametrize("make", [of_two_inputs, of_equal_names])
+def test_it_is_that_of_the_matrices(make):
+    model = make()
+    model.compile("sgd", "mse")
+    x = [np.ones((8, 2)), np.ones((8, tiny.LENGTH, 3))]
+    history = tiny.fit(model, ksr.SETCallback(0.4), x=x, y=np.ones((8, 1)))
+    cost = ksr.training_cost(model, time_steps=tiny.LENGTH)
+    for logged in history.history["training_flops"]:
+        assert logged == pytest.approx(cost.training_ratio)
+
+
 def test_the_steps_of_a_new_optimizer_are_all_counted():
     model = tiny.dense_model()
     schedule = ksr.rewiring.OneShotSparsity(0.9, 2)
