@@ -8,6 +8,8 @@ FLAGS = [
     "-O3",
     "-g0",
     "-fvisibility=hidden",
+    # Nothing is thrown, and what could catch it is of the C++ library.
+    "-fno-exceptions",
     # The same sums on every machine and however work is shared.
     "-ffp-contract=off",
     "-fno-math-errno",

@@ -7,7 +7,6 @@ import sys
 import setuptools
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import LinkError
 
 HERE = pathlib.Path(__file__).parent
 
@@ -45,15 +44,16 @@ class BuildKernels(build_ext):
             return
         exported = pathlib.Path(self.build_temp) / "exported.map"
         exported.write_text("{ global: ksr_*; local: *; };")
-        # So that this library's functions are not taken for another's.
-        exports = f"-Wl,--version-script={exported}"
-        try:
-            # So that an older C++ library on another machine will do.
-            static = ("-static-libstdc++", "-static-libgcc")
-            self.link(ext, objects, exports, *static)
-        except LinkError:
-            # Some distributions ship the static C++ library apart.
-            self.link(ext, objects, exports)
+        self.link(
+            ext,
+            objects,
+            # So that this library's functions are not taken for another's.
+            f"-Wl,--version-script={exported}",
+            # Nor is the compiler's or the C++ library needed on the machine
+            # that runs it: nothing of the latter is left.
+            "-static-libgcc",
+            "-Wl,--as-needed",
+        )
 
     def link(self, ext, objects, *flags):
         self.compiler.link_shared_object(

@@ -18,6 +18,8 @@ from keras_sparse_rnn.conversion.clone import copy_assets
 from keras_sparse_rnn.conversion.clone import copy_state
 from keras_sparse_rnn.conversion.clone import pairs
 from keras_sparse_rnn.conversion.clone import serialised_layer
+from keras_sparse_rnn.engine.choice import ENGINES
+from keras_sparse_rnn.layers.engine_layer import EngineLayer
 from keras_sparse_rnn.layers.signatures import check_added
 from keras_sparse_rnn.rewiring.drop import smallest
 from keras_sparse_rnn.sparse_layers import check_built
@@ -41,6 +43,7 @@ def sparsify(
     keep="largest",
     granularity="gate",
     topology_seed=None,
+    engine="auto",
 ):
     """Returns a sparse version of a built plain Keras model.
 
@@ -78,6 +81,9 @@ def sparsify(
         topology_seed: Integer of at least 0, from which each layer under the
             global budget gets a seed of its own. Defaults to `None`: seeds
             are drawn.
+        engine: String, `"auto"`, `"masked"` or `"native"`, of the recurrent
+            layers and `SparseDense` that come of it, whose `settings` go
+            before; see `SparseLSTM`. Defaults to `"auto"`.
 
     Returns:
         A model, or layer, with the same names, sparse layers in place of
@@ -86,18 +92,21 @@ def sparsify(
     Raises:
         ValueError: If the arguments contradict or are out of range, a layer's
             name is unknown or of one that is sparse already, a layer is
-            quantized or has LoRA, nothing is left to convert, or `model` is
-            no Keras model or layer, is not built or cannot be taken apart.
+            quantized or has LoRA, nothing is left to convert, a layer cannot
+            have `engine="native"`, or `model` is no Keras model or layer, is
+            not built or cannot be taken apart.
 
     Example:
 
     ```python
     sparse = ksr.sparsify(model, sparsity=0.9, allocation="erk")
+    sparse = ksr.sparsify(model, sparsity=0.9, engine="native")
     sparse = ksr.sparsify(model, settings={"lstm": {"epsilon": 10}})
     ```
     """
     check_one_of("keep", keep, ("largest", "drawn"))
     check_one_of("allocation", allocation, METHODS)
+    check_one_of("engine", engine, ENGINES)
     if (sparsity is None) == (settings is None):
         raise ValueError(
             "Expected either `sparsity`, a global budget, or `settings`, a "
@@ -129,7 +138,7 @@ def sparsify(
             layer: functools.partial(
                 _sparse_namesake,
                 sparse_class=SPARSE_CLASSES[type(layer)],
-                arguments=arguments,
+                arguments={**_engine_of(layer, engine), **arguments},
             )
             for layer, arguments in chosen
         },
@@ -149,6 +158,13 @@ def sparsify(
 def _sparse_namesake(serialised, sparse_class, arguments):
     config = {**serialised["config"], **arguments}
     return serialised_layer(sparse_class, config)
+
+
+def _engine_of(layer, engine):
+    """The argument of a layer that has it: a cell or a table has no engine."""
+    if issubclass(SPARSE_CLASSES[type(layer)], EngineLayer):
+        return {"engine": engine}
+    return {}
 
 
 def _convertible(model):

@@ -1,6 +1,5 @@
 """Which engine runs a recurrent layer, or a dense one."""
 
-import functools
 import warnings
 
 import keras
@@ -125,6 +124,17 @@ def _activations_without_kernels(cell):
     return f"there are kernels for {which}, but not for {' and '.join(others)}"
 
 
+def _size_against_native(layer):
+    """Why a layer that has been built cannot run natively, or `None`."""
+    places = sum(weight.total for weight in holder(layer).sparse_weights)
+    if places <= compressed.MOST_PLACES:
+        return None
+    return (
+        f"its matrices have {places:,} places, but the kernels number "
+        f"{compressed.MOST_PLACES:,} at most"
+    )
+
+
 def machine_against_native():
     """Why nothing runs natively here, a string, or `None`."""
     if keras.backend.backend() != "tensorflow":
@@ -238,7 +248,7 @@ def choose(layer, owner):
     if layer.engine == "masked":
         return "masked"
     if layer.engine == "native":
-        reason = settings_against_native(layer)
+        reason = settings_against_native(layer) or _size_against_native(layer)
         machine_reason = machine_against_native()
         if machine_reason and layer.may_be_masked and not reason:
             _warn_of_machine(owner, machine_reason)
@@ -260,7 +270,7 @@ def choose(layer, owner):
     if not library.is_available():
         _warn_of_machine(owner, library.missing_reason())
         return "masked"
-    reason = settings_against_native(layer)
+    reason = settings_against_native(layer) or _size_against_native(layer)
     if reason:
         warn_once(
             reason,
@@ -292,8 +302,8 @@ def _warn_of_machine(owner, reason):
     )
 
 
-@functools.cache
 def _has_gpu():
+    """Whether TensorFlow may use one: which ones it may, a program chooses."""
     import tensorflow as tf
 
-    return bool(tf.config.list_physical_devices("GPU"))
+    return bool(tf.config.get_visible_devices("GPU"))

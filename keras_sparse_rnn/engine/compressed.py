@@ -10,6 +10,8 @@ import numpy as np
 # As in `kernels/recurrence.h`.
 PADDING = 16
 GROUP = 16
+# Of both matrices together, which the kernels number by `int32`.
+MOST_PLACES = np.iinfo(np.int32).max
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,7 @@ class CellKind:
         states: Integer, how many state arrays a unit has; 0 for a product,
             which has no recurrent matrix either.
         resets_before: Boolean, whether the last gate sees the reset state.
+        bias_parts: Integer, 2 where Keras has biases of inputs and state apart.
     """
 
     number: int
@@ -32,6 +35,7 @@ class CellKind:
     state_rows: tuple
     states: int = 1
     resets_before: bool = False
+    bias_parts: int = 1
 
     @property
     def gates(self):
@@ -44,7 +48,7 @@ class CellKind:
 
 
 LSTM = CellKind(0, 4, (0, 1, 2, 3), (0, 1, 2, 3), states=2)
-GRU_RESET_AFTER = CellKind(1, 4, (0, 1, 2), (0, 1, 3))
+GRU_RESET_AFTER = CellKind(1, 4, (0, 1, 2), (0, 1, 3), bias_parts=2)
 GRU_RESET_BEFORE = CellKind(2, 4, (0, 1, 2), (0, 1, 3), resets_before=True)
 SIMPLE_RNN_TANH = CellKind(3, 1, (0,), (0,))
 SIMPLE_RNN_RELU = CellKind(4, 1, (0,), (0,))
@@ -184,10 +188,11 @@ def compress(
         state_copies: Integer, 1 or the number of gates. Defaults to 1.
 
     Returns:
-        `Connections`.
+        `Connections`, whose arrays are read-only.
 
     Raises:
-        ValueError: If the masks are no boolean matrices that fit together.
+        ValueError: If the masks are no boolean matrices that fit together, or
+            have more than `MOST_PLACES`.
     """
     if recurrent_mask is None:
         recurrent_mask = kernel_mask[:0]
@@ -349,9 +354,10 @@ def _checked_units(kind, kernel_mask, recurrent_mask):
             f"kernel_mask.shape={kernel_mask.shape}, "
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )
-    if kernel_mask.size + recurrent_mask.size > np.iinfo(np.int32).max:
+    if kernel_mask.size + recurrent_mask.size > MOST_PLACES:
         raise ValueError(
-            "The native engine takes matrices of 2³¹ places at most. Received: "
+            f"The native engine takes matrices of {MOST_PLACES:,} places at "
+            "most. Received: "
             f"kernel_mask.shape={kernel_mask.shape}, "
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )
@@ -362,7 +368,7 @@ def _of_gates(layout, first, step=1):
     """For each connection the numbers of its weights, one after the other."""
     gates = np.arange(layout.weights_per_connection)
     numbers = first[:, None] + gates * step
-    return np.ascontiguousarray(numbers.ravel(), np.int32)
+    return _read_only(np.array(numbers.ravel(), np.int32))
 
 
 def _in_range(numbers, end):
@@ -374,7 +380,14 @@ def _lists(sinks, sources, count, order):
     np.cumsum(np.bincount(sinks, minlength=count), out=starts[1:])
     padded = np.zeros(len(sources) + PADDING, np.int32)
     padded[: len(sources)] = sources
-    return Lists(starts, padded, np.ascontiguousarray(order, np.int32))
+    order = np.array(order, np.int32)
+    return Lists(*map(_read_only, (starts, padded, order)))
+
+
+def _read_only(array):
+    """The same array, which is checked once and must not change after that."""
+    array.flags.writeable = False
+    return array
 
 
 def _order(counts, group, last=None):

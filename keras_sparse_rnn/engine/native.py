@@ -125,6 +125,14 @@ class NativeRecurrence:
                 keeps_steps=bool(training),
                 wants_outputs=wants_outputs,
             )
+            # `tf.vectorized_map` copies operations without the gradient below,
+            # for which there would be none: zeros, silently.
+            results = [
+                tf.raw_ops.PreventGradient(
+                    input=result, message=self._lost_gradient()
+                )
+                for result in results
+            ]
 
             @tf.custom_gradient
             def backward(*differentiable):
@@ -210,6 +218,14 @@ class NativeRecurrence:
         for name in ("recurrent_kernel", "bias"):
             given.setdefault(name, None)
         return recurrence.Arguments(states=arrays[count:], **given), masks
+
+    def _lost_gradient(self):
+        return (
+            f"{self.settings.owner} has no gradients on the native engine "
+            "through a `vectorized_map` that it is called in. Use `tf.map_fn`, "
+            "or engine='masked'. Received: a gradient tape around a "
+            "`vectorized_map`"
+        )
 
     def _refused(self, tensors):
         """Gradients of gradients: an error, but only if they are computed.

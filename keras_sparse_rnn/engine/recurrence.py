@@ -5,19 +5,18 @@ Or a sparse product, which is one time step without a state.
 
 import ctypes
 import dataclasses
-import weakref
 
 import numpy as np
 
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
-from keras_sparse_rnn.engine.compressed import PADDING
+from keras_sparse_rnn.engine.checked_connections import Fields
+from keras_sparse_rnn.engine.checked_connections import check_connections
 from keras_sparse_rnn.engine.compressed import bias_gradient
 from keras_sparse_rnn.engine.compressed import row_bias
-from keras_sparse_rnn.engine.compressed import weights_fit
 
-# Found good, by identity: equality would compare their arrays.
-_checked = weakref.WeakValueDictionary()
+# Of a cell the first, or both.
+_STATES = ("state", "carry")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +109,8 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
         `Results`.
 
     Raises:
-        ValueError: If an array has another shape or type than it should.
+        ValueError: If something is no array, or of another shape or type than
+            it should be, or there are too few or too many states.
         NativeKernelsError: If a weight or bias is no finite number, or the
             lists of connections are out of range or not in order.
         MemoryError: If there is not enough memory.
@@ -121,8 +121,8 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
     if wants_outputs:
         outputs = call.result("outputs", (batch, steps, connections.units))
     states = [
-        call.result(name, (batch, connections.units))
-        for name in ("final_state", "final_carry")[: connections.kind.states]
+        call.result(f"final_{name}", (batch, connections.units))
+        for name in _STATES[: connections.kind.states]
     ]
     kept = call.result("kept", call.kept_size)
     call.collect_weights(arguments.kernel, arguments.recurrent_kernel, kept)
@@ -148,7 +148,8 @@ def backward(
         `Gradients`.
 
     Raises:
-        ValueError: If an array has another shape or type than it should.
+        ValueError: If something is no array, or of another shape or type than
+            it should be, or there are too few or too many states.
         NativeKernelsError: If the lists of connections are out of range or
             not in order.
         MemoryError: If there is not enough memory.
@@ -158,16 +159,16 @@ def backward(
     units = connections.units
     if outputs_gradient is not None:
         call.give("outputs_gradient", outputs_gradient, (batch, steps, units))
-    names = ("state", "carry")[: connections.kind.states]
-    for name, gradient in zip(names, state_gradients, strict=True):
-        call.give(f"final_{name}_gradient", gradient, (batch, units))
+    call.give_states(
+        "state_gradients", state_gradients, "final_{}_gradient", (batch, units)
+    )
     call.give("kept", kept, (call.kept_size,))
     call.turn_weights(kept)
     call.result("scratch", call.sizes.backward_scratch)
     sequences = call.result("sequences_gradient", arguments.sequences.shape)
     states = [
         call.result(f"initial_{name}_gradient", (batch, units))
-        for name in names
+        for name in _STATES[: connections.kind.states]
     ]
     copies = call.sizes.gradient_copies
     weights = call.result("weights_gradient", (copies, call.sizes.connections))
@@ -198,102 +199,15 @@ def backward(
     return Gradients(sequences, kernel, recurrent_kernel, bias, states)
 
 
-def check_connections(settings, connections):
-    """Raises if a list of connections is out of range or not in order.
-
-    By such lists the kernels would read and write where they must not. What
-    was found good is not looked at again.
-
-    Args:
-        settings: `Settings`.
-        connections: `Connections`.
-
-    Raises:
-        NativeKernelsError: If it is.
-    """
-    if _checked.get(id(connections)) is connections:
-        return
-    # The kernels cannot see how long an array is.
-    if not _lists_fit(connections):
-        library.check(library.BAD_CONNECTIONS, settings.owner)
-    filled = _Fields(settings, connections)
-    filled.fields.batch = filled.fields.steps = 1
-    library.check(
-        library.load().ksr_check_connections(ctypes.byref(filled.fields)),
-        settings.owner,
-    )
-    # Nor where in a layer's matrices a weight lies.
-    if not weights_fit(connections):
-        library.check(library.BAD_CONNECTIONS, settings.owner)
-    _checked[id(connections)] = connections
-
-
-def _lists_fit(connections):
-    """Whether all lists are as long as the kernels take them to be."""
-    each = connections.weights_per_connection
-    count = len(connections.places) // each
-    lengths = [
-        (connections.places, count * each),
-        (connections.turned, count * each),
-    ]
-    for lists, is_ordered in (
-        (connections.rows, not connections.tied),
-        (connections.features, True),
-    ):
-        sums = len(lists.starts) - 1
-        lengths += [
-            (lists.starts, sums + 1),
-            (lists.sources, count + PADDING),
-            (lists.order, sums if is_ordered else 0),
-        ]
-    return all(
-        array.shape == (length,)
-        and array.dtype == np.int32
-        and array.flags.c_contiguous
-        for array, length in lengths
-    ) and (
-        connections.rows.starts[-1] == connections.features.starts[-1] == count
-    )
-
-
-class _Fields:
-    """The C structure, with the arrays that it points to."""
-
-    def __init__(self, settings, connections):
-        self.owner = settings.owner
-        self._alive = []
-        self.fields = library.Recurrence(
-            cell=connections.kind.number,
-            threads=settings.threads,
-            backwards=settings.go_backwards,
-            keeps_gates=settings.keeps_gates,
-            tied=connections.tied,
-            inputs=connections.inputs,
-            units=connections.units,
-            input_copies=connections.input_copies,
-            state_copies=connections.state_copies,
-        )
-        for name in ("rows", "features"):
-            lists, given = (
-                getattr(self.fields, name),
-                getattr(connections, name),
-            )
-            lists.sums = len(given.starts) - 1
-            for field in ("starts", "sources", "order"):
-                setattr(lists, field, self._address(getattr(given, field)))
-
-    def _address(self, array):
-        self._alive.append(array)
-        return array.ctypes.data
-
-
-class _Call(_Fields):
+class _Call(Fields):
     """A call of the kernels: arguments checked and filled in."""
 
     def __init__(self, settings, connections, arguments, keeps_steps):
         check_connections(settings, connections)
         super().__init__(settings, connections)
+        self._connections = connections
         sequences = arguments.sequences
+        self._check_is_array("sequences", sequences)
         if sequences.ndim != 3 or 0 in sequences.shape:
             raise ValueError(
                 f"{self.owner} expects `sequences` of shape (batch, timesteps, "
@@ -311,9 +225,14 @@ class _Call(_Fields):
             self._check(
                 "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
             )
+        elif arguments.recurrent_kernel is not None:
+            raise ValueError(
+                f"{self.owner} expects no `recurrent_kernel` for a product. "
+                f"Received: recurrent_kernel={arguments.recurrent_kernel!r}"
+            )
         if arguments.counts is not None:
             self._check("mask", arguments.counts, (batch, steps), np.bool_)
-            self.fields.counts = self._address(arguments.counts)
+            self.fields.counts = self.address(arguments.counts)
         for name, copies, width in (
             ("input_dropout", connections.input_copies, inputs),
             ("recurrent_dropout", connections.state_copies, units),
@@ -321,16 +240,17 @@ class _Call(_Fields):
             mask = getattr(arguments, name)
             if mask is not None:
                 self.give(name, mask, (copies, batch, width))
-        names = ("initial_state", "initial_carry")[: connections.kind.states]
-        for name, state in zip(names, arguments.states, strict=True):
-            self.give(name, state, (batch, units))
+        self.give_states(
+            "states", arguments.states, "initial_{}", (batch, units)
+        )
         bias = arguments.bias
         if bias is not None:
+            parts = connections.kind.bias_parts
+            self._check(
+                "bias", bias, (columns,) if parts == 1 else (parts, columns)
+            )
             self._check_finite("bias", bias)
-        self.fields.bias = self._address(
-            row_bias(connections.kind, bias, units)
-        )
-        self._connections = connections
+        self.fields.bias = self.address(row_bias(connections.kind, bias, units))
         self.sizes = library.Sizes()
         self.check(
             library.load().ksr_sizes(
@@ -342,11 +262,28 @@ class _Call(_Fields):
 
     def give(self, name, array, shape, dtype=np.float32):
         self._check(name, array, shape, dtype)
-        setattr(self.fields, name, self._address(array))
+        setattr(self.fields, name, self.address(array))
+
+    def give_states(self, name, arrays, field, shape):
+        """Gives one array for each state of the cell."""
+        names = _STATES[: self._connections.kind.states]
+        is_list = isinstance(arrays, (list, tuple))
+        if not is_list or len(arrays) != len(names):
+            raise ValueError(
+                f"{self.owner} expects `{name}` as a list of {len(names)} "
+                "arrays. Received: "
+                + (
+                    f"len({name})={len(arrays)}"
+                    if is_list
+                    else f"{name} of type {type(arrays).__name__}"
+                )
+            )
+        for each, array in zip(names, arrays, strict=True):
+            self.give(field.format(each), array, shape)
 
     def result(self, name, shape):
         array = memory.empty(shape)
-        setattr(self.fields, name, self._address(array))
+        setattr(self.fields, name, self.address(array))
         return array
 
     def run(self, function):
@@ -373,11 +310,11 @@ class _Call(_Fields):
         weights, turned = self._weights(kept), self._connections.turned
         by_feature = memory.empty(weights.shape)
         self.check(self._gather(_matrices(weights, None, turned), by_feature))
-        self.fields.features.weights = self._address(by_feature)
+        self.fields.features.weights = self.address(by_feature)
 
     def _weights(self, kept):
         weights = kept[self.sizes.kept :]
-        self.fields.rows.weights = self._address(weights)
+        self.fields.rows.weights = self.address(weights)
         return weights
 
     def _gather(self, matrices, weights):
@@ -393,7 +330,15 @@ class _Call(_Fields):
                 f"native engine. Received: {name}={array[is_bad][0]}"
             )
 
+    def _check_is_array(self, name, array):
+        if not isinstance(array, np.ndarray):
+            raise ValueError(
+                f"{self.owner} expects `{name}` as a NumPy array. "
+                f"Received: {name} of type {type(array).__name__}"
+            )
+
     def _check(self, name, array, shape, dtype=np.float32):
+        self._check_is_array(name, array)
         if (
             array.shape != tuple(shape)
             or array.dtype != dtype

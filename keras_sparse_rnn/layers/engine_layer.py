@@ -8,15 +8,47 @@ from keras_sparse_rnn.engine import choice
 from keras_sparse_rnn.tracing import is_tracing
 
 
+class EngineArgument:
+    """One of a layer's `EngineArguments`, which it is built with for good.
+
+    What runs a layer is made when it is built, and functions are traced with
+    it: another value after that would not count.
+    """
+
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, layer, owner=None):
+        if layer is None:
+            return self
+        return getattr(layer._engine_arguments, self._name)
+
+    def __set__(self, layer, value):
+        name, before = self._name, layer._engine_arguments
+        after = dataclasses.replace(before, **{name: value})
+        after.validated(layer._named())
+        if layer.built and after != before:
+            raise ValueError(
+                f"{layer._named()} has been built, with "
+                f"{name}={getattr(before, name)!r} for good. To switch, make "
+                "and build another layer, and give it the weights: "
+                "`other.set_weights(layer.get_weights())`. "
+                f"Received: {name}={value!r}"
+            )
+        layer._engine_arguments = after
+
+
 class EngineLayer:
     """Mix-in for a sparse layer that one of the engines executes.
 
     It goes before the Keras class in the list of bases. Subclasses give in
     `argument_classes` the classes of the arguments that they add, the last of
-    which is `EngineArguments` or extends it, make in `_made_native()` what runs
+    which is `EngineArguments` or extends it, have an `EngineArgument` for each
+    that it adds, make in `_made_native()` what runs
     them natively, and call `_choose_engine()` when they are built.
     """
 
+    engine = EngineArgument()
     # Of a layer that was built and saved, perhaps elsewhere.
     may_be_masked = False
 
@@ -28,8 +60,7 @@ class EngineLayer:
         owner = type(self).__name__ + (f" '{name}'" if name else "")
         arguments = engine_arguments(**given).validated(owner)
         super().__init__(*args, **kwargs)
-        for each in names:
-            setattr(self, each, getattr(arguments, each))
+        self._engine_arguments = arguments
         self._native = None
 
     @property
@@ -43,7 +74,7 @@ class EngineLayer:
     def supports_jit(self):
         """Whether XLA can compile the layer: not on the native engine."""
         supported = vars(self).get("supports_jit", True)
-        if not supported or "engine" not in vars(self):
+        if not supported or "_engine_arguments" not in vars(self):
             return supported  # Keras's own word, before there is an engine.
         if self.built:
             return self._native is None
@@ -62,10 +93,9 @@ class EngineLayer:
         super().build_from_config(config)
 
     def get_config(self):
-        fields = dataclasses.fields(self.argument_classes[-1])
         return {
             **super().get_config(),
-            **{each.name: getattr(self, each.name) for each in fields},
+            **dataclasses.asdict(self._engine_arguments),
         }
 
     def _named(self):

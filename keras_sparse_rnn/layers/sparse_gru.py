@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.engine_layer import EngineArgument
 from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
@@ -96,3 +97,4 @@ class SparseGRU(SparseRecurrentLayer, keras.layers.GRU):
     """
 
     cell_class = SparseGRUCell
+    recompute_gates = EngineArgument()

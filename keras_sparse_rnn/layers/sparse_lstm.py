@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.engine_layer import EngineArgument
 from keras_sparse_rnn.layers.signatures import takes_arguments_of
 from keras_sparse_rnn.layers.sparse_cell import SparseCell
 from keras_sparse_rnn.layers.sparse_recurrent import SparseRecurrentLayer
@@ -131,3 +132,4 @@ class SparseLSTM(SparseRecurrentLayer, keras.layers.LSTM):
     """
 
     cell_class = SparseLSTMCell
+    recompute_gates = EngineArgument()

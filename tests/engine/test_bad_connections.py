@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from keras_sparse_rnn.engine import checked_connections
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine import native
@@ -154,7 +155,7 @@ def no_kernel_runs(monkeypatch):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_good_connections_pass(cell):
-    recurrence.check_connections(SETTINGS, connections_of(cell))
+    checked_connections.check_connections(SETTINGS, connections_of(cell))
 
 
 @pytest.mark.usefixtures("no_kernel_runs")
@@ -165,7 +166,7 @@ def test_bad_connections_are_refused_before_a_kernel_runs(cell, field, spoil):
         connections, **{field: spoil(getattr(connections, field))}
     )
     with pytest.raises(library.NativeKernelsError) as caught:
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
     assert "a layer: the native engine was given connections" in str(
         caught.value
     )
@@ -184,7 +185,7 @@ def test_places_of_weights_that_do_not_fit_are_refused(field, change):
         connections, **{field: change(getattr(connections, field))}
     )
     with pytest.raises(library.NativeKernelsError, match="connections"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
 
 
 WEIGHT_SPOILS = {
@@ -206,7 +207,7 @@ WEIGHT_SPOILS = {
 def test_weights_of_other_connections_are_refused(cell, field, spoil):
     bad = changed(field, WEIGHT_SPOILS[spoil])(connections_of(cell))
     with pytest.raises(library.NativeKernelsError, match="not in order"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
 
 
 @pytest.mark.usefixtures("no_kernel_runs")
@@ -253,6 +254,78 @@ def test_connections_are_checked_once_and_their_copies_again(monkeypatch):
     assert len(checks) == 2
 
 
+ARRAYS = {
+    **{
+        f"{lists}.{name}": lambda connections, lists=lists, name=name: getattr(
+            getattr(connections, lists), name
+        )
+        for lists in ("rows", "features")
+        for name in ("starts", "sources", "order")
+    },
+    "places": lambda connections: connections.places,
+    "turned": lambda connections: connections.turned,
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_connections_are_not_changed_in_place(cell, array):
+    with pytest.raises(ValueError, match="read-only"):
+        array(connections_of(cell))[...] = 0
+
+
+def of_copies(connections, copy):
+    """The same connections, of copies of their arrays."""
+
+    def lists(given):
+        return dataclasses.replace(
+            given, **{name: copy(each) for name, each in vars(given).items()}
+        )
+
+    return dataclasses.replace(
+        connections,
+        rows=lists(connections.rows),
+        features=lists(connections.features),
+        places=copy(connections.places),
+        turned=copy(connections.turned),
+    )
+
+
+def view_of_a_copy(array):
+    """It is read-only, but what it is a view of is not."""
+    view = array.copy().view()
+    view.flags.writeable = False
+    return view
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+@pytest.mark.parametrize("copy", [np.copy, view_of_a_copy])
+def test_connections_that_can_change_are_checked_in_each_call(
+    copy, array, request
+):
+    drawn = sequences.example(KINDS["lstm"], density=0.8)
+    connections = of_copies(drawn.connections, copy)
+    drawn = dataclasses.replace(drawn, connections=connections)
+    sequences.run(drawn)
+    request.getfixturevalue("no_kernel_runs")
+    changed = array(connections)
+    (changed if changed.base is None else changed.base)[0] = 10**6
+    with pytest.raises(library.NativeKernelsError, match="out of range"):
+        sequences.run(drawn)
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_checked_connections_made_writeable_are_checked_again(array, request):
+    drawn = sequences.example(KINDS["lstm"], density=0.8)
+    sequences.run(drawn)
+    request.getfixturevalue("no_kernel_runs")
+    changed = array(drawn.connections)
+    changed.flags.writeable = True
+    changed[0] = 10**6
+    with pytest.raises(library.NativeKernelsError, match="out of range"):
+        sequences.run(drawn)
+
+
 def test_nothing_keeps_connections_for_having_been_checked():
     drawn = sequences.example(KINDS["lstm"])
     sequences.run(drawn)
@@ -268,7 +341,7 @@ def test_connections_of_another_cell_are_refused(kind):
     connections = connections_of("lstm")
     bad = dataclasses.replace(connections, kind=KINDS[kind])
     with pytest.raises(library.NativeKernelsError, match="connections"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
 
 
 @pytest.mark.usefixtures("no_kernel_runs")
@@ -276,7 +349,7 @@ def test_sizes_that_do_not_fit_together_are_refused():
     connections = connections_of("lstm, tied")
     bad = dataclasses.replace(connections, input_copies=4)
     with pytest.raises(library.NativeKernelsError, match="sizes"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
 
 
 def inputs_of(drawn):
@@ -339,4 +412,4 @@ def test_candidates_that_would_be_summed_before_the_reset():
         connections, rows=dataclasses.replace(rows, order=order)
     )
     with pytest.raises(library.NativeKernelsError, match="not in order"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)

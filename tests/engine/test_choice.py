@@ -4,7 +4,9 @@ import re
 import warnings
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.engine import choice
@@ -389,23 +391,56 @@ def test_nothing_may_run_natively_without_kernels(monkeypatch):
     assert not choice.may_be_native(layer)
 
 
-def test_the_devices_are_asked_for_once(monkeypatch):
-    import tensorflow as tf
+@needs_kernels
+def test_a_gpu_counts_only_if_tensorflow_may_use_it(monkeypatch):
+    monkeypatch.undo()  # of what this file's other tests go by
+    visible = {"GPU": ["a GPU"]}
+    monkeypatch.setattr(tf.config, "list_physical_devices", {**visible}.get)
+    monkeypatch.setattr(tf.config, "get_visible_devices", visible.get)
+    assert built().engine_in_use == "masked"
+    assert ksr.SparseLSTM(128, sparsity=0.9).supports_jit
+    # As `tf.config.set_visible_devices([], "GPU")` does.
+    visible["GPU"] = []
+    assert built().engine_in_use == "native"
+    assert not ksr.SparseLSTM(128, sparsity=0.9).supports_jit
 
-    monkeypatch.undo()
-    asked = []
-    monkeypatch.setattr(
-        tf.config,
-        "list_physical_devices",
-        lambda kind: asked.append(kind) or ["a GPU"],
-    )
-    choice._has_gpu.cache_clear()
-    try:
-        assert choice._has_gpu()
-        assert choice._has_gpu()
-        assert asked == ["GPU"]
-    finally:
-        choice._has_gpu.cache_clear()
+
+@needs_kernels
+def test_matrices_of_as_many_places_as_the_kernels_number(monkeypatch):
+    monkeypatch.setattr(compressed, "MOST_PLACES", (64 + 128) * 4 * 128)
+    for engine in ("auto", "native"):
+        layer = built(engine)
+        assert layer.engine_in_use == "native"
+        assert layer(np.zeros((1, 2, 64), "float32")).shape == (1, 128)
+
+
+@needs_kernels
+def test_matrices_of_more_places_are_masked_or_refused(monkeypatch):
+    monkeypatch.setattr(compressed, "MOST_PLACES", (64 + 128) * 4 * 128 - 1)
+    reason = "98,304 places, but the kernels number 98,303 at most"
+    with pytest.warns(UserWarning, match=reason) as caught:
+        layers = [built(), built()]
+    assert len(caught) == 1
+    for layer in layers:
+        assert layer.engine_in_use == "masked"
+        assert layer(np.zeros((1, 2, 64), "float32")).shape == (1, 128)
+    with pytest.raises(
+        ValueError,
+        match=rf"^SparseLSTM 'mine' cannot run on the native engine: .*{reason}"
+        r"\. Use engine='auto' or 'masked'\. Received: engine='native'$",
+    ):
+        built("native")
+
+
+@needs_kernels
+def test_a_dense_kernel_of_more_places_is_masked_or_refused(monkeypatch):
+    monkeypatch.setattr(compressed, "MOST_PLACES", 2**20 - 1)
+    with pytest.warns(UserWarning, match="number 1,048,575 at most") as caught:
+        layer = built_dense(1024, 1024, 0.97)
+    assert len(caught) == 1
+    assert layer.engine_in_use == "masked"
+    with pytest.raises(ValueError, match=r"1,048,576 places, .*'native'$"):
+        built_dense(1024, 1024, 0.97, "native")
 
 
 class DoublingCell(ksr.SparseLSTMCell):

@@ -154,6 +154,17 @@ def test_masks_that_do_not_fit_are_refused(
         compressed.compress(compressed.LSTM, kernel_mask, recurrent_mask)
 
 
+def test_masks_of_more_places_than_int32_numbers_are_refused(monkeypatch):
+    masks = np.ones((3, 8), bool), np.ones((2, 8), bool)
+    monkeypatch.setattr(compressed, "MOST_PLACES", 40)
+    assert compressed.compress(compressed.LSTM, *masks).places.max() == 39
+    monkeypatch.setattr(compressed, "MOST_PLACES", 39)
+    with pytest.raises(
+        ValueError, match=r"of 39 places .*Received: kernel_mask.shape=\(3, 8\)"
+    ):
+        compressed.compress(compressed.LSTM, *masks)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_bias_and_its_gradient_are_each_others_transpose(name):
     kind, units = KINDS[name], 5

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -211,8 +212,28 @@ def test_no_library_of_python_or_of_a_compiler_is_needed():
 
 
 @needs_kernels
+@needs_tool("readelf")
+def test_no_newer_glibc_is_needed_than_threads_are_of():
+    done = subprocess.run(
+        ["readelf", "--version-info", str(library._PATH)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    versions = [
+        tuple(map(int, version.split(".")))
+        for version in re.findall(r"\bGLIBC_([\d.]+)", done.stdout)
+    ]
+    if not versions:
+        pytest.skip("The system's C library is not glibc.")
+    # `pthread_create` has been part of the C library itself since then. What
+    # a static C++ library would bring along needs newer ones.
+    assert max(versions) <= (2, 34)
+
+
+@needs_kernels
 @needs_tool("nm")
-def test_no_function_of_python_numpy_or_tensorflow_is_called():
+def test_no_function_of_python_numpy_tensorflow_or_cpp_is_called():
     done = subprocess.run(
         ["nm", "-D", "--undefined-only", str(library._PATH)],
         capture_output=True,
@@ -221,7 +242,8 @@ def test_no_function_of_python_numpy_or_tensorflow_is_called():
     )
     names = {line.split()[-1] for line in done.stdout.splitlines()}
     assert any(name.startswith("memset") for name in names)
-    foreign = ("Py", "_Py", "npy_", "NPY_", "TF_", "_ZN10tensorflow")
+    # Names of C++ begin with `_Z`.
+    foreign = ("Py", "_Py", "npy_", "NPY_", "TF_", "_Z", "_Unwind")
     assert not [name for name in names if name.startswith(foreign)]
 
 

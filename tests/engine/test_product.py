@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from keras_sparse_rnn.engine import checked_connections
 from keras_sparse_rnn.engine import compressed
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import native
@@ -45,7 +46,7 @@ def run(mask, arguments, outputs_gradient, **settings):
     """What the kernels give, as a dict of arrays."""
     settings = recurrence.Settings("a layer", **settings)
     connections = compressed.compress(PRODUCT, mask)
-    recurrence.check_connections(settings, connections)
+    checked_connections.check_connections(settings, connections)
     results = recurrence.forward(settings, connections, arguments, True, True)
     assert results.states == []
     gradients = recurrence.backward(
@@ -259,3 +260,20 @@ def test_lists_are_remembered_by_the_mask():
         np.broadcast_to(arguments.bias, first[:, 0].shape),
     )
     assert len(product._remembered) == 2
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("recurrent_kernel", [], r"no `recurrent_kernel` .*Received: .*=\[\]$"),
+        ("states", [None], r"list of 0 arrays\. Received: len\(states\)=1"),
+        ("bias", np.zeros((2, 9), np.float32), r"`bias`.*shape=\(2, 9\)"),
+    ],
+)
+def test_what_a_product_does_not_have_is_refused(argument, value, message):
+    mask, arguments, _ = example()
+    bad = dataclasses.replace(arguments, **{argument: value})
+    connections = compressed.compress(PRODUCT, mask)
+    with pytest.raises(ValueError, match=message):
+        recurrence.forward(SETTINGS, connections, bad, True, True)

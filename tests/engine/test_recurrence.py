@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from keras_sparse_rnn.engine import checked_connections
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine import recurrence
@@ -179,6 +180,22 @@ def test_an_input_that_is_no_number_stays_none():
             lambda x: [each[:2].copy() for each in x],
             r"`initial_state`.*shape=\(2, 9\)",
         ),
+        ("states", lambda _: None, "list of 2 arrays.*of type NoneType"),
+        ("states", lambda x: x[0], "list of 2 arrays.*of type ndarray"),
+        ("states", lambda x: x[:1], r"list of 2 arrays.*len\(states\)=1"),
+        ("states", lambda x: x * 2, r"list of 2 arrays.*len\(states\)=4"),
+        ("states", lambda x: [x[0], None], "`initial_carry` as a NumPy.*None"),
+        ("sequences", np.ndarray.tolist, "`sequences` as a NumPy.*type list"),
+        ("kernel", np.ndarray.tolist, "`kernel` as a NumPy.*kernel of.* list"),
+        ("kernel", lambda _: None, "`kernel` as a NumPy array.*NoneType"),
+        ("recurrent_kernel", lambda _: None, "`recurrent_kernel` as.*NoneType"),
+        ("counts", lambda _: [[True] * 4] * 5, "`mask` as a NumPy.*type list"),
+        ("input_dropout", lambda _: 0.5, "`input_dropout` as.*type float"),
+        ("bias", np.ndarray.tolist, "`bias` as a NumPy array.*type list"),
+        ("bias", np.float64, "`bias`.*dtype=float64"),
+        ("bias", lambda x: x[:-1].copy(), r"`bias`.*\(36,\).*shape=\(35,\)"),
+        ("bias", lambda x: np.stack([x, x]), r"\(36,\).*shape=\(2, 36\)"),
+        ("bias", lambda x: np.repeat(x, 2)[::2], "`bias`.*contiguous=False"),
     ],
 )
 def test_bad_arguments_are_refused_by_name(argument, change, message):
@@ -189,6 +206,63 @@ def test_bad_arguments_are_refused_by_name(argument, change, message):
     )
     with pytest.raises(ValueError, match=message) as caught:
         recurrence.forward(SETTINGS, drawn.connections, bad, True, True)
+    assert "a layer expects" in str(caught.value)
+    assert "Received:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "right"),
+    [
+        ("gru_reset_after", (27,), (2, 27)),
+        ("gru_reset_after", (54,), (2, 27)),
+        ("gru_reset_after", (3, 27), (2, 27)),
+        ("gru_reset_before", (2, 27), (27,)),
+        ("simple_rnn_tanh", (1, 9), (9,)),
+        ("lstm", (0,), (36,)),
+    ],
+)
+def test_a_bias_of_another_shape_than_keras_gives_it_is_refused(
+    kind, shape, right
+):
+    drawn = sequences.example(KINDS[kind])
+    bias = np.zeros(shape, np.float32)
+    bad = dataclasses.replace(drawn.arguments, bias=bias)
+    with pytest.raises(ValueError, match="a layer expects `bias`") as caught:
+        recurrence.forward(SETTINGS, drawn.connections, bad, True, True)
+    assert f"of shape {right}. Received: " in str(caught.value)
+    assert f"shape={shape}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "change", "message"),
+    [
+        ("kept", lambda _: None, "`kept` as a NumPy array.*NoneType"),
+        ("kept", lambda x: x[1:].copy(), "expects `kept`.*shape="),
+        ("kept", np.float64, "expects `kept`.*dtype=float64"),
+        ("outputs_gradient", np.ndarray.tolist, "`outputs_gradient` as.*list"),
+        ("outputs_gradient", lambda x: x[:1].copy(), r"shape=\(1, 4, 9\)"),
+        ("state_gradients", lambda _: None, "list of 2 arrays.*NoneType"),
+        ("state_gradients", lambda x: x[1:], r"len\(state_gradients\)=1"),
+        ("state_gradients", lambda x: [None, x[1]], "`final_state_gr.*NoneT"),
+    ],
+)
+def test_bad_arguments_of_a_backward_pass_are_refused_by_name(
+    argument, change, message
+):
+    drawn = sequences.example(KINDS["lstm"])
+    results = recurrence.forward(
+        SETTINGS, drawn.connections, drawn.arguments, True, True
+    )
+    given = {
+        "kept": results.kept,
+        "outputs_gradient": drawn.outputs_gradient,
+        "state_gradients": drawn.state_gradients,
+    }
+    given[argument] = change(given[argument])
+    with pytest.raises(ValueError, match=message) as caught:
+        recurrence.backward(
+            SETTINGS, drawn.connections, drawn.arguments, **given
+        )
     assert "a layer expects" in str(caught.value)
     assert "Received:" in str(caught.value)
 
@@ -272,12 +346,12 @@ SPOILS = {
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_lists_out_of_range_or_order_are_refused(field, spoil):
     connections = sequences.example(KINDS["lstm"], density=0.9).connections
-    recurrence.check_connections(SETTINGS, connections)
+    checked_connections.check_connections(SETTINGS, connections)
     lists = getattr(connections, field)
     spoiled = dataclasses.replace(lists, **SPOILS[spoil](lists))
     bad = dataclasses.replace(connections, **{field: spoiled})
     with pytest.raises(library.NativeKernelsError, match="out of range"):
-        recurrence.check_connections(SETTINGS, bad)
+        checked_connections.check_connections(SETTINGS, bad)
 
 
 def test_places_out_of_range_are_refused():

@@ -102,6 +102,77 @@ def test_a_configuration_of_before_there_were_engines(kind):
     assert again.get_config() == layer.get_config()
 
 
+@with_dense
+def test_arguments_may_change_until_the_layer_is_built(kind):
+    layer = make(kind, units=UNITS, name="mine")
+    layer.engine = "masked"
+    assert layer.engine == layer.get_config()["engine"] == "masked"
+    assert layer.supports_jit
+    with pytest.raises(
+        ValueError,
+        match=rf"^Sparse{kind} 'mine': `engine` must be one of .*"
+        "Received: engine='cuda'$",
+    ):
+        layer.engine = "cuda"
+    assert layer.engine == "masked"
+    if kind != "Dense":
+        layer.recompute_gates = True
+        assert layer.get_config()["recompute_gates"] is True
+        with pytest.raises(ValueError, match=r"Received: recompute_gates=1$"):
+            layer.recompute_gates = 1
+    layer.build((None, None, 3))
+    assert layer.engine_in_use == "masked"
+
+
+@engines.needs_kernels
+def test_an_engine_given_before_building_is_had():
+    layer = make(engine="masked")
+    layer.engine = "native"
+    layer.build((None, None, 3))
+    assert layer.engine_in_use == "native"
+
+
+@engines.needs_kernels
+@with_dense
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_another_engine_is_refused_once_the_layer_is_built(kind, engine):
+    layer = make(kind, engine=engine, name="mine")
+    inputs = namesakes.sequences()
+    expected = layer(inputs).numpy()
+    (other,) = {*engines.ENGINES} - {engine}
+    for value in (other, "auto"):
+        with pytest.raises(
+            ValueError,
+            match=rf"^Sparse{kind} 'mine' has been built, with "
+            rf"engine='{engine}' for good\. To switch, .*"
+            rf"\. Received: engine='{value}'$",
+        ):
+            layer.engine = value
+    with pytest.raises(ValueError, match=r"'mine': `engine` must be one of"):
+        layer.engine = "cuda"
+    layer.engine = engine  # which changes nothing
+    assert layer.get_config()["engine"] == layer.engine_in_use == engine
+    # What the error says how to.
+    another = make(kind, engine=other)
+    another.build(inputs.shape)
+    another.set_weights(layer.get_weights())
+    assert another.engine_in_use == other
+    np.testing.assert_allclose(another(inputs), expected, atol=1e-6)
+
+
+@kinds
+def test_how_gates_are_kept_is_fixed_once_the_layer_is_built(kind):
+    layer = make(kind, name="mine")
+    layer.build((None, None, 3))
+    with pytest.raises(
+        ValueError,
+        match=rf"^Sparse{kind} 'mine' has been built, with "
+        r"recompute_gates=False for good\..*Received: recompute_gates=True$",
+    ):
+        layer.recompute_gates = True
+    assert layer.get_config()["recompute_gates"] is False
+
+
 @engines.needs_kernels
 def test_copies_of_all_kinds_run_on_the_same_engine():
     layer = make(engine="native")

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.engine import choice
 from tests.layers import engines
 
 pytestmark = engines.needs_kernels
@@ -260,7 +261,7 @@ def test_a_function_for_xla_cannot_hold_a_layer_that_asks_for_native():
     assert layer(normal(5, FEATURES)).shape == (5, UNITS)
 
 
-def test_sparse_tensors_are_masked_or_refused():
+def test_sparse_tensors_are_masked_or_refused(monkeypatch):
     dense = normal(5, FEATURES)
     sparse = tf.sparse.from_dense(dense)
     native = make("native", name="mine")
@@ -270,8 +271,13 @@ def test_sparse_tensors_are_masked_or_refused():
         "Received: inputs of type SparseTensor",
     ):
         native(sparse)
-    native.engine = "auto"
-    np.testing.assert_allclose(native(sparse), native(dense), atol=1e-6)
+    # The native engine is chosen for a layer of this size too.
+    monkeypatch.setattr(choice, "_pays", lambda _: True)
+    monkeypatch.setattr(choice, "_has_gpu", lambda: False)
+    automatic = ksr.SparseDense(UNITS, sparsity=0.5)
+    automatic.build((None, FEATURES))
+    assert automatic.engine_in_use == "native"
+    np.testing.assert_allclose(automatic(sparse), automatic(dense), atol=1e-6)
 
 
 def test_gradients_of_gradients_are_refused_and_not_taken_for_0():

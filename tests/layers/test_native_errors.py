@@ -1,5 +1,6 @@
 """What the native engine cannot compute is an error that names the layer."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -103,3 +104,26 @@ def test_step_masks_of_another_shape_are_refused_by_name(shape):
             np.zeros((3, STEPS, FEATURES), "float32"),
             mask=np.ones(shape, bool),
         )
+
+
+def test_validation_after_a_loss_that_is_no_number_is_an_error():
+    x, y = data()
+    y[-1] = np.nan
+
+    def train(**arguments):
+        model = compiled("one layer", "native")
+        return model.fit(
+            *(x, y),
+            epochs=2,
+            verbose=0,
+            callbacks=[keras.callbacks.TerminateOnNaN()],
+            **arguments,
+        )
+
+    # The callback alone ends training quietly, as with any layer.
+    assert np.isnan(train().history["loss"]).tolist() == [True]
+    with pytest.raises(
+        (tf.errors.UnknownError, RuntimeError),
+        match=r"SparseLSTM '\w+' expects a `\w+` of finite numbers",
+    ):
+        train(validation_data=(x, y))

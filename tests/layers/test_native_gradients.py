@@ -1,9 +1,11 @@
 """Gradients of native layers under tapes of every kind."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import keras_sparse_rnn as ksr
 from tests.layers import engines
 
 pytestmark = engines.needs_kernels
@@ -120,13 +122,132 @@ def test_first_gradients_under_several_and_persistent_tapes():
     engines.assert_close(found, expected)
 
 
-def test_jacobians():
+def made(kind, engine):
+    """A layer, and what to map it over: three batches."""
+    shape = (3, engines.BATCH, engines.STEPS, engines.FEATURES)
+    if kind == "Dense":
+        keras.utils.set_random_seed(3)
+        layer = ksr.SparseDense(
+            engines.UNITS, sparsity=0.5, engine=engine, name="mine"
+        )
+        layer.build((None, engines.FEATURES))
+        shape = (shape[0], *shape[2:])
+    else:
+        layer = engines.make(kind, engine, name="mine")
+    assert layer.engine_in_use == engine
+    batches = np.random.default_rng(0).normal(size=shape)
+    return layer, tf.constant(batches, tf.float32)
+
+
+def gradients_through(mapped, layer, batches):
+    """Of the squares of all outputs, by the inputs and by the weights."""
+    weights = [each.value for each in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(batches)
+        squares = tf.reduce_sum(mapped(layer, batches) ** 2)
+    return tape.gradient(squares, [batches, *weights])
+
+
+maps = pytest.mark.parametrize(
+    "mapped",
+    [tf.vectorized_map, keras.ops.vectorized_map],
+    ids=["tf", "keras.ops"],
+)
+mapped_kinds = pytest.mark.parametrize("kind", [*engines.CELLS, "Dense"])
+
+
+@maps
+@mapped_kinds
+@pytest.mark.parametrize("compiled", [False, True])
+def test_gradients_that_a_vectorized_map_loses_are_refused(
+    kind, mapped, compiled
+):
+    layer, batches = made(kind, "native")
+    run = gradients_through
+    if compiled:
+        run = tf.function(run, autograph=False)
+    with pytest.raises(
+        LookupError,
+        match=r"Sparse\w+ 'mine' has no gradients on the native engine "
+        r"through a `vectorized_map` .* Use `tf\.map_fn`, or engine='masked'\. "
+        "Received: a gradient tape",
+    ):
+        run(mapped, layer, batches)
+
+
+@mapped_kinds
+def test_gradients_around_other_maps_and_of_the_masked_engine(kind):
+    results = []
+    for engine, mapped in (
+        ("native", tf.map_fn),
+        ("masked", tf.map_fn),
+        ("masked", tf.vectorized_map),
+    ):
+        gradients = gradients_through(mapped, *made(kind, engine))
+        results.append(
+            {index: each.numpy() for index, each in enumerate(gradients)}
+        )
+    found, expected, vectorized = results
+    assert all(each.any() for each in expected.values())
+    engines.assert_close(found, expected)
+    engines.assert_close(vectorized, expected)
+
+
+@maps
+@mapped_kinds
+def test_a_vectorized_map_without_a_tape_around_it(kind, mapped):
+    layer, batches = made(kind, "native")
+
+    def gradient(batch):
+        with tf.GradientTape() as tape:
+            tape.watch(batch)
+            squares = tf.reduce_sum(layer(batch) ** 2)
+        return tape.gradient(squares, batch)
+
+    for function in (layer, gradient):
+        expected = np.stack([function(batch) for batch in batches])
+        assert expected.any()
+        engines.assert_close(
+            {0: mapped(function, batches).numpy()}, {0: expected}
+        )
+
+
+def test_time_distributed_has_gradients():
     results = []
     for engine in engines.ENGINES:
-        layer = engines.make("LSTM", engine)
-        inputs = tf.constant(engines.sequences())
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            output = layer(inputs)[0, :4]
-        results.append({0: tape.jacobian(output, inputs).numpy()})
+        layer, batches = made("LSTM", engine)
+        gradients = gradients_through(
+            lambda layer, x: keras.layers.TimeDistributed(layer)(x),
+            layer,
+            batches,
+        )
+        results.append(
+            {index: each.numpy() for index, each in enumerate(gradients)}
+        )
+    engines.assert_close(*results)
+
+
+def jacobian(layer, inputs):
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        some = layer(inputs)[0, :4]
+    return tape.jacobian(some, inputs)
+
+
+def batch_jacobian(layer, inputs):
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs)
+    return tape.batch_jacobian(outputs, inputs)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("of", [jacobian, batch_jacobian])
+def test_jacobians(of, compiled):
+    results = []
+    for engine in engines.ENGINES:
+        layer = engines.make("SimpleRNN", engine)
+        run = tf.function(of, autograph=False) if compiled else of
+        found = run(layer, tf.constant(engines.sequences()))
+        results.append({0: found.numpy()})
     engines.assert_close(*results)

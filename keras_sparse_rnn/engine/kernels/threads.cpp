@@ -1,12 +1,8 @@
 #include "threads.h"
 
-#include <pthread.h>
 #if defined(__GLIBC__)
 #include <sched.h>
 #endif
-
-#include <exception>
-#include <vector>
 
 namespace ksr {
 namespace {
@@ -85,6 +81,24 @@ class Placement {
 
 }  // namespace
 
+// Holds a team's lock as long as it lives.
+class Team::Lock {
+ public:
+  explicit Lock(Team& team) : team_(team) { pthread_mutex_lock(&team.mutex_); }
+  ~Lock() { pthread_mutex_unlock(&team_.mutex_); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  // Sleeps, without the lock, until the team has changed so that it holds.
+  template <typename Condition>
+  void sleep_until(Condition holds) {
+    while (!holds()) pthread_cond_wait(&team_.changed_, &team_.mutex_);
+  }
+
+ private:
+  Team& team_;
+};
+
 // What a thread of a team is told.
 struct Team::Start {
   Team* team;
@@ -92,23 +106,26 @@ struct Team::Start {
   void (*task)(void* context, int rank);
   void* context;
   int rank;
+  pthread_t thread;
 
   static void* run(void* given) {
     const Start& start = *static_cast<Start*>(given);
     Team& team = *start.team;
     start.placement->release();
-    std::unique_lock<std::mutex> lock(team.mutex_);
-    team.changed_.wait(lock, [&] { return team.started_.load(); });
-    lock.unlock();
+    Lock(team).sleep_until([&] { return team.started_.load(); });
     start.task(start.context, start.rank);
     return nullptr;
   }
 };
 
 Team::Team(int wanted, int limit)
-    : taken_(take(wanted, limit)), size_(taken_) {}
+    : taken_(take(wanted < kMost ? wanted : kMost, limit)), size_(taken_) {}
 
-Team::~Team() { working.fetch_sub(taken_); }
+Team::~Team() {
+  working.fetch_sub(taken_);
+  pthread_cond_destroy(&changed_);
+  pthread_mutex_destroy(&mutex_);
+}
 
 void Team::wait() {
   if (size_ == 1) return;
@@ -118,20 +135,18 @@ void Team::wait() {
     {
       // The lock keeps a member from falling asleep between its last look and
       // this change.
-      std::lock_guard<std::mutex> lock(mutex_);
+      const Lock lock(*this);
       round_.store(round + 1, std::memory_order_release);
     }
-    changed_.notify_all();
+    pthread_cond_broadcast(&changed_);
     return;
   }
   for (int look = 0; look < kLooks; ++look) {
     if (round_.load(std::memory_order_acquire) != round) return;
     relax();
   }
-  std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [&] {
-    return round_.load(std::memory_order_acquire) != round;
-  });
+  Lock(*this).sleep_until(
+      [&] { return round_.load(std::memory_order_acquire) != round; });
 }
 
 void Team::run(void (*task)(void* context, int rank), void* context) {
@@ -140,32 +155,26 @@ void Team::run(void (*task)(void* context, int rank), void* context) {
     return;
   }
   const Placement placement;
-  std::vector<Start> starts;
-  std::vector<pthread_t> others;
-  try {
-    starts.reserve(size_ - 1);
-    others.reserve(size_ - 1);
-  } catch (const std::exception&) {
-    // No memory. The members there are do the work; results do not depend on
-    // how many.
-    size_ = 1;
-  }
-  for (int rank = 1; rank < size_; ++rank) {
-    starts.push_back({this, &placement, task, context, rank});
-    pthread_t thread;
-    if (pthread_create(&thread, placement.attributes(), Start::run,
-                       &starts.back()))
+  Start starts[kMost - 1];
+  int others = 0;
+  while (others < size_ - 1) {
+    Start& start = starts[others];
+    start = {this, &placement, task, context, others + 1, pthread_t()};
+    if (pthread_create(&start.thread, placement.attributes(), Start::run,
+                       &start))
       break;
-    others.push_back(thread);
+    ++others;
   }
-  size_ = static_cast<int>(others.size()) + 1;
+  // The members there are do the work; results do not depend on how many.
+  size_ = others + 1;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const Lock lock(*this);
     started_.store(true);
   }
-  changed_.notify_all();
+  pthread_cond_broadcast(&changed_);
   task(context, 0);
-  for (pthread_t other : others) pthread_join(other, nullptr);
+  for (int each = 0; each < others; ++each)
+    pthread_join(starts[each].thread, nullptr);
 }
 
 }  // namespace ksr

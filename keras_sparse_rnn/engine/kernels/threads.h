@@ -3,21 +3,25 @@
 // Threads are started by each call and joined before it returns: a few tens of
 // microseconds, for which nothing outlives a call, so that a process may fork,
 // and no pool competes with TensorFlow's.
+//
+// Locks are the system's own: what needs no C++ library at run time needs none
+// of a certain age either.
 
 #ifndef KERAS_SPARSE_RNN_THREADS_H
 #define KERAS_SPARSE_RNN_THREADS_H
 
+#include <pthread.h>
+
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 
 namespace ksr {
 
-// No memory is asked for, so that making one cannot fail.
+// No memory is asked for, so that making one and running it cannot fail.
 class Team {
  public:
   // Of `wanted` members, or fewer: all teams of the process together have no
-  // more than `limit`, but for the threads that call, of which each works.
+  // more than `limit`, but for the threads that call, of which each works. No
+  // team has more than `kMost`.
   Team(int wanted, int limit);
   ~Team();
   Team(const Team&) = delete;
@@ -35,14 +39,16 @@ class Team {
 
  private:
   struct Start;
+  class Lock;
+  static constexpr int kMost = 256;
 
   const int taken_;
   int size_;
   std::atomic<int> arrived_{0};
   std::atomic<unsigned> round_{0};
   std::atomic<bool> started_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t changed_ = PTHREAD_COND_INITIALIZER;
 };
 
 }  // namespace ksr

@@ -11,30 +11,9 @@
 #include <string.h>
 
 #include <algorithm>
-#include <atomic>
-#include <new>
 #include <thread>
 
 #include "cases.h"
-
-// How many allocations succeed before others fail; all do if negative.
-static std::atomic<int> allocations_left{-1};
-
-void* operator new(size_t size) {
-  if (allocations_left.load() >= 0 && allocations_left.fetch_sub(1) <= 0) {
-    allocations_left.store(0);
-    throw std::bad_alloc();
-  }
-  void* const memory = malloc(size);
-  if (!memory) throw std::bad_alloc();
-  return memory;
-}
-// The standard library's own may come from a sanitizer, and not fit `free`.
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return malloc(size);
-}
-void operator delete(void* memory) noexcept { free(memory); }
-void operator delete(void* memory, size_t) noexcept { free(memory); }
 
 namespace {
 
@@ -280,28 +259,6 @@ void check_gather_in_threads(const Case& c) {
   }
 }
 
-// Without memory for a thread the members there are do the work.
-void check_gather_without_memory(const Case& c) {
-  const int64_t count = 1 << 18;
-  Array<float> first(count), second(1), weights(count);
-  Array<int32_t> places(count);
-  for (int64_t k = 0; k < count; ++k) {
-    first[k] = k + 1.0f;
-    places[k] = static_cast<int32_t>(k);
-  }
-  for (int left = 0; left < 6; ++left) {
-    weights.fill(NAN);
-    allocations_left.store(left);
-    const int32_t status =
-        ksr_gather(first.data(), count, second.data(), 1, places.data(), count,
-                   weights.data(), 3);
-    allocations_left.store(-1);
-    expect(status == KSR_OK &&
-               std::equal(first.begin(), first.end(), weights.begin()),
-           "gathered without memory for threads", c);
-  }
-}
-
 void check_checksum(const Case& c) {
   for (int count = 0; count < 70; ++count) {
     Array<char> bytes(count);
@@ -334,7 +291,6 @@ int main() {
   check_bad_sizes(some);
   check_gather(some);
   check_gather_in_threads(some);
-  check_gather_without_memory(some);
   check_checksum(some);
   for (const char* name : {"avx512", "avx2", "plain"}) {
     if (!ksr_has_instruction_set(name)) continue;
