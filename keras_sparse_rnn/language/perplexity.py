@@ -16,7 +16,8 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
     Args:
         name: String. Defaults to `"perplexity"`.
         **kwargs: As for `keras.metrics.SparseCategoricalCrossentropy`:
-            `from_logits`, `axis`, `ignore_class`, `dtype`.
+            `from_logits`, `axis`, `dtype`, and `ignore_class` where the
+            installed Keras's has it.
 
     Example:
 
@@ -33,7 +34,9 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
         super().__init__(name=name, **kwargs)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        if sample_weight is None and self.ignore_class is not None:
+        # Keras 3.12's metric has no such argument.
+        ignored = getattr(self, "ignore_class", None)
+        if sample_weight is None and ignored is not None:
             # Keras takes what is ignored out of weights, if there are any.
             sample_weight = ops.ones_like(y_true, dtype=self.dtype)
         return super().update_state(y_true, y_pred, sample_weight)
