@@ -81,7 +81,7 @@ def test_what_changed_its_sign_goes_and_as_many_come_elsewhere():
 def test_signs_at_the_start_are_those_of_the_weights():
     model = tiny.dense_model("sgd", run_eagerly=True)
     seen = Signs()
-    tiny.fit(model, ksr.DeepRCallback(**STILL), seen, epochs=1)
+    tiny.fit(model, ksr.DeepRCallback(**STILL, frequency=3), seen, epochs=1)
     [signs], [mask], [value], _ = seen.begins[0]
     np.testing.assert_array_equal(signs, np.sign(np.where(mask, value, 0)))
 
