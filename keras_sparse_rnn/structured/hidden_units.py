@@ -33,6 +33,12 @@ class Weight:
         """Variable or tensor that the layer computes with."""
         return getattr(self.layer, self.name)
 
+    def place(self, rows):
+        """The index of a slice along `input_axis`, in an array of its shape."""
+        return (
+            (..., rows) if self.input_axis == -1 else (..., rows, slice(None))
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Consumer:

@@ -176,7 +176,8 @@ def squared_norms(units):
     for weight in units.recurrent_kernels:
         total = total + _sum_but(_squares(weight), -2)
     for weight, rows in units.removed_rows:
-        total = total + _sum_but(_squares(weight), weight.input_axis)[rows]
+        squares = _squares(weight)[weight.place(rows)]
+        total = total + _sum_but(squares, weight.input_axis)
     return total
 
 

@@ -56,11 +56,10 @@ def zero_small_weights_of(removable, threshold):
         ]
         for weight, rows in (*places, *units.removed_rows):
             value = weight.variable.numpy()
-            small = (np.abs(value) < threshold) & (value != 0)
-            read = np.moveaxis(small, weight.input_axis, 0)
-            outside = np.ones(len(read), bool)
-            outside[rows] = False
-            read[outside] = False
+            place = weight.place(rows)
+            small = np.zeros(value.shape, bool)
+            small[place] = np.abs(value[place]) < threshold
+            small &= value != 0
             if small.any():
                 weight.variable.assign(np.where(small, 0, value))
             count += np.count_nonzero(small)

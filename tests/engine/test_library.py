@@ -173,16 +173,23 @@ def test_what_the_processor_has_is_listed_the_best_first():
     )
 
 
-@needs_kernels
-@needs_tool("nm")
-def test_nothing_but_the_interface_is_exported():
+def of_library(*command):
+    """The lines that a tool prints of the library, in English."""
     done = subprocess.run(
-        ["nm", "-D", "--defined-only", str(library._PATH)],
+        [*command, str(library._PATH)],
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "LC_ALL": "C"},
     )
-    names = {line.split()[-1] for line in done.stdout.splitlines()}
+    return done.stdout.splitlines()
+
+
+@needs_kernels
+@needs_tool("nm")
+def test_nothing_but_the_interface_is_exported():
+    lines = of_library("nm", "-D", "--defined-only")
+    names = {line.split()[-1] for line in lines}
     header = (HEADER_FOLDER / "recurrence.h").read_text()
     assert len(names) > 5
     for name in names:
@@ -193,16 +200,10 @@ def test_nothing_but_the_interface_is_exported():
 @needs_kernels
 @needs_tool("readelf")
 def test_no_library_of_python_or_of_a_compiler_is_needed():
-    done = subprocess.run(
-        ["readelf", "--dynamic", str(library._PATH)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "LC_ALL": "C"},
-    )
+    lines = of_library("readelf", "--dynamic")
     needed = {
         line.split("[")[1].split(".so")[0]
-        for line in done.stdout.splitlines()
+        for line in lines
         if "(NEEDED)" in line
     }
     assert "libc" in needed
@@ -214,15 +215,10 @@ def test_no_library_of_python_or_of_a_compiler_is_needed():
 @needs_kernels
 @needs_tool("readelf")
 def test_no_newer_glibc_is_needed_than_threads_are_of():
-    done = subprocess.run(
-        ["readelf", "--version-info", str(library._PATH)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    lines = of_library("readelf", "--version-info")
     versions = [
         tuple(map(int, version.split(".")))
-        for version in re.findall(r"\bGLIBC_([\d.]+)", done.stdout)
+        for version in re.findall(r"\bGLIBC_([\d.]+)", "\n".join(lines))
     ]
     if not versions:
         pytest.skip("The system's C library is not glibc.")
@@ -234,13 +230,8 @@ def test_no_newer_glibc_is_needed_than_threads_are_of():
 @needs_kernels
 @needs_tool("nm")
 def test_no_function_of_python_numpy_tensorflow_or_cpp_is_called():
-    done = subprocess.run(
-        ["nm", "-D", "--undefined-only", str(library._PATH)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = {line.split()[-1] for line in done.stdout.splitlines()}
+    lines = of_library("nm", "-D", "--undefined-only")
+    names = {line.split()[-1] for line in lines}
     assert any(name.startswith("memset") for name in names)
     # Names of C++ begin with `_Z`.
     foreign = ("Py", "_Py", "npy_", "NPY_", "TF_", "_Z", "_Unwind")
