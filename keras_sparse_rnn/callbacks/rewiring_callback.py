@@ -10,7 +10,8 @@ from keras_sparse_rnn.arguments import check_boolean
 from keras_sparse_rnn.arguments import check_integer
 from keras_sparse_rnn.arguments import plain_number
 from keras_sparse_rnn.callbacks.acting_together import note_in_use
-from keras_sparse_rnn.callbacks.rewiring_run import RewiringRun
+from keras_sparse_rnn.callbacks.epoch_run import EpochRun
+from keras_sparse_rnn.callbacks.step_run import StepRun
 from keras_sparse_rnn.frequency import parse_frequency
 from keras_sparse_rnn.sparse_layers import sparse_layers
 
@@ -185,7 +186,8 @@ class RewiringCallback(keras.callbacks.Callback):
             model_rewiring.carry_along(self.rule, model, self.layers)
 
     def on_train_begin(self, logs=None):
-        self.run = RewiringRun(self)
+        run = StepRun if self.frequency.is_by_steps else EpochRun
+        self.run = run(self)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.run.begin_epoch(epoch)

@@ -1,20 +1,16 @@
-"""One training with a `RewiringCallback`: when it rewires."""
+"""One training with a `RewiringCallback`: what is done when it is time."""
 
 import contextlib
 import warnings
 
 from keras_sparse_rnn import model_rewiring
 from keras_sparse_rnn import optimizer_slots
-from keras_sparse_rnn import rewiring as rules
 from keras_sparse_rnn.callbacks.acting_together import check_acts_alone
 from keras_sparse_rnn.callbacks.asked_pruning import AskedPruning
 from keras_sparse_rnn.callbacks.needed_gradients import NeededGradients
 from keras_sparse_rnn.callbacks.nothing_rewired import tell_if_never_due
-from keras_sparse_rnn.callbacks.nothing_rewired import warn_if_too_short
 from keras_sparse_rnn.callbacks.nothing_rewired import warn_of_missing_gradients
 from keras_sparse_rnn.callbacks.rewiring_logs import rewiring_logs
-from keras_sparse_rnn.callbacks.timetable import EpochTimetable
-from keras_sparse_rnn.callbacks.timetable import StepTimetable
 from keras_sparse_rnn.joint_rewiring import Request
 from keras_sparse_rnn.joint_rewiring import prune_weights
 from keras_sparse_rnn.joint_rewiring import rewire_weights
@@ -26,6 +22,8 @@ from keras_sparse_rnn.sparse_layers import sparse_weights
 
 class RewiringRun:
     """What a `RewiringCallback` does from the begin of a training to its end.
+
+    When it is time subclasses know: `EpochRun`, `StepRun`.
 
     The callback holds what the user asked for, the run what is known only in
     a `fit`. It is forgotten with it: all that must survive a restart is saved
@@ -54,27 +52,8 @@ class RewiringRun:
             type(callback).__name__, callback.frequency
         )
         optimizer_slots.check_supported(self._optimizer)
-        steps = callback.params.get("steps")
-        if (
-            callback.frequency.is_by_steps
-            and self._goes_by_progress()
-            and steps is None
-        ):
-            raise ValueError(
-                "Counting steps, the schedule needs the number of steps of "
-                "the training, which this data set does not tell: pass "
-                "`end=`, or `steps_per_epoch=` to `fit`. Received: end=None"
-            )
         if sparse_layers(self._model) or not may_make_layers(self._model):
             self._check()
-        if not callback.frequency.is_by_steps:
-            self.timetable = EpochTimetable(
-                callback.frequency.count,
-                callback.start,
-                callback.end,
-                callback.params["epochs"],
-            )
-            self._tell_if_never_due()
 
     def begin_epoch(self, epoch):
         """Rewires if it is time."""
@@ -86,10 +65,7 @@ class RewiringRun:
             # Before a new optimizer has made more steps than the last one.
             for weight in self._trainable_weights():
                 weight.note_optimizer(self._step())
-        if self._callback.frequency.is_by_steps:
-            self._begin_steps(epoch)
-        else:
-            self._begin_epoch(epoch)
+        self._begin_epoch(epoch)
         self._first_epoch = False
 
     def begin_batch(self, batch):
@@ -100,12 +76,7 @@ class RewiringRun:
         if not self._checked:
             self._check()
         self._batch = batch
-        if self._callback.frequency.is_by_steps:
-            self._rewire_if_step_is_due(batch)
-            if self._asks_last:
-                self._prune_if_step_is_last(batch)
-        else:
-            self._rewire_if_epoch_is_due()
+        self._rewire_if_due(batch)
         if self._gradients is not None:
             self._gradients.begin_batch()
 
@@ -147,8 +118,8 @@ class RewiringRun:
             return
         if self._waited:
             warn_of_missing_gradients(self._callback, weights)
-        elif self._counted_to_nobody_knew_where():
-            warn_if_too_short(self._callback, self.timetable, self._step())
+        else:
+            self._warn_if_too_short()
 
     def weights(self):
         """List of the callback's `SparseWeight`s, trained or not."""
@@ -196,83 +167,21 @@ class RewiringRun:
         """How many steps since a rewiring took dense gradients."""
         return 0 if self._gradients is None else self._gradients.steps_noted
 
-    def _goes_by_progress(self):
-        """Whether the schedule looks at how much of the training is over."""
-        callback = self._callback
-        return (
-            callback.rewire_rate
-            and callback.end is None
-            and callback.rule.schedule is not rules.constant
-        )
+    def _begin_epoch(self, epoch):
+        """Rewires if it is time before the first batch."""
+        raise NotImplementedError
 
-    def _counted_to_nobody_knew_where(self):
-        """Whether steps were counted of a training of unknown length."""
-        return (
-            self._callback.frequency.is_by_steps
-            and self._callback.params.get("steps") is None
-            and not self._first_epoch
-        )
+    def _rewire_if_due(self, batch):
+        """Rewires if it is time before a batch."""
+        raise NotImplementedError
+
+    def _warn_if_too_short(self):
+        """Warns of a training that ended too early, unless it was foreseen."""
 
     def _tell_if_never_due(self):
         # Without sparse layers, perhaps as yet, there is an error to come.
         if sparse_layers(self._model):
             tell_if_never_due(self._callback, self.timetable)
-
-    def _begin_epoch(self, epoch):
-        if self._first_epoch:
-            self._begin_walk()
-            self._pruning.begin_at(self.timetable.last_before(epoch) + 1)
-        self._epoch_due = self.timetable.is_due(epoch)
-        if self._first_epoch and self._was_interrupted_in(epoch):
-            self._epoch_due = False
-            self._pruning.begin_at(epoch + 1)
-        # With averaged weights `SwapEMAWeights` may come later in the list and
-        # put the trained ones back only now: then the first batch's beginning
-        # is the time. A gradient is noted in the first batch.
-        waits = optimizer_slots.averages_weights(self._optimizer)
-        if not waits and "gradient" not in self._callback.rule.needs:
-            self._rewire_if_epoch_is_due()
-
-    def _was_interrupted_in(self, epoch):
-        """Whether this epoch is begun again after a backup taken within it."""
-        weights = self._trainable_weights()
-        return any(weight.last_epoch == epoch for weight in weights)
-
-    def _rewire_if_epoch_is_due(self):
-        if not self._model.built:
-            return
-        if self._epoch_due:
-            if not self._is_ready():
-                self._waited = True
-                return
-            self._epoch_due = False
-            self._rewire(
-                self._epoch, self.timetable.progress(self._epoch), self._epoch
-            )
-        elif self._asks_last and self.timetable.is_last(self._epoch):
-            self._prune_what_is_left(self._epoch)
-
-    def _begin_steps(self, epoch):
-        step = self._step()
-        self._steps_before = step
-        if not self._first_epoch:
-            return
-        weights = self._trainable_weights()
-        last = max((weight.last_step for weight in weights), default=-1)
-        # It is ahead if another optimizer made it.
-        last = last if last <= step else -1
-        self._pruning.begin_at(last + 1)
-        steps = self._callback.params.get("steps")
-        epochs = self._callback.params["epochs"] - epoch
-        self.timetable = StepTimetable(
-            self._callback.frequency.count,
-            self._callback.start,
-            self._callback.end,
-            last,
-            None if steps is None else step + epochs * steps,
-        )
-        self._begin_walk()
-        self._tell_if_never_due()
 
     def _begin_walk(self):
         """Lets a random walk begin with this training, not with the weights."""
@@ -281,64 +190,6 @@ class RewiringRun:
         for weight in self._trainable_weights():
             if weight.last_step < 0:
                 weight.note_step(self._step())
-
-    def _rewire_if_step_is_due(self, batch):
-        ahead = 0
-        if self._gradients is not None and self._gradients.is_missing():
-            # The step before must note its gradient.
-            ahead = self._model.steps_per_execution
-        if not self.timetable.is_time(self._steps_before + batch + ahead):
-            return
-        # The optimizer's own count is read only when it may be time, since
-        # reading waits for the device. It is behind the number of batches
-        # where gradients are accumulated or loss scaling skipped a step.
-        step = self._step()
-        self._steps_before = step - batch
-        if not self.timetable.is_time(step + ahead):
-            return
-        if self.timetable.is_over(step):
-            self.timetable.note(step)
-            return
-        is_time = self.timetable.is_time(step)
-        if not self._is_ready():
-            self._waited |= is_time
-            return
-        if not is_time:
-            return
-        self.timetable.note(step)
-        of_training = 0.0
-        if self._goes_by_progress():
-            params = self._callback.params
-            epochs = self._epoch + batch / params["steps"]
-            of_training = epochs / params["epochs"]
-        self._rewire(step, self.timetable.progress(step, of_training))
-        if self.timetable.is_time(step + self._model.steps_per_execution):
-            # The step that follows is the one before the next rewiring.
-            self._is_ready()
-
-    def _prune_if_step_is_last(self, batch):
-        ahead = self._model.steps_per_execution
-        if not self._is_last(batch):
-            # At most so many: see above.
-            if not self.timetable.is_over(self._steps_before + batch + ahead):
-                return
-            step = self._step()
-            self._steps_before = step - batch
-            if not self.timetable.is_over(step + ahead):
-                return
-        step = self._step()
-        if self.timetable.is_open(step):
-            self._prune_what_is_left(step)
-        self._asks_last = False
-
-    def _is_last(self, batch):
-        """Whether training is known to end with what a batch begins."""
-        params = self._callback.params
-        return (
-            self._epoch == params["epochs"] - 1
-            and params.get("steps") is not None
-            and batch + self._model.steps_per_execution >= params["steps"]
-        )
 
     def _prune_what_is_left(self, now):
         """Prunes, without rewiring, to a target that was passed over.
@@ -382,7 +233,7 @@ class RewiringRun:
             target = self._pruning.ask(callback.pruning, now, weights)
         if callback.pruning is not None and target is None and not rate:
             # A run that is resumed goes on counting from here.
-            if callback.frequency.is_by_steps:
+            if epoch is None:
                 for weight in weights:
                     weight.note_step(now)
             return
