@@ -24,7 +24,8 @@ from measuring import write_json
 
 from keras_sparse_rnn.engine import recurrence
 from keras_sparse_rnn.engine.compressed import LSTM
-from keras_sparse_rnn.engine.compressed import compress
+from keras_sparse_rnn.engine.dense_matrices import collect
+from keras_sparse_rnn.engine.dense_matrices import compress
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("units", ["256", "1024"], "Units and inputs.")
@@ -71,9 +72,10 @@ def measure(case):
     ]
     case.connections = int(sum(mask.sum() for mask in masks))
     connections = compress(LSTM, *masks)
+    matrices = [normal(units, gates * units) for _ in masks]
     arguments = recurrence.Arguments(
         normal(batch, FLAGS.timesteps, units),
-        *(normal(units, gates * units) * mask for mask in masks),
+        collect(recurrence.Settings("the benchmark"), connections, matrices),
         normal(gates * units),
         [normal(batch, units) for _ in range(2)],
     )

@@ -1,6 +1,6 @@
-"""Masks compressed to lists of connections, in the order kernels read them.
+"""Connections as lists, in the order in which kernels read them.
 
-Pure NumPy. The lists are made anew only when a mask has changed.
+Pure NumPy.
 """
 
 import dataclasses
@@ -102,10 +102,17 @@ class Layout:
         return self.kind.gates * self.units
 
     @property
+    def matrix_shapes(self):
+        """Shapes of the kernel and, but for a product, the recurrent kernel."""
+        kernel, recurrent_kernel = (
+            (rows, self.columns) for rows in (self.inputs, self.units)
+        )
+        return (kernel, recurrent_kernel) if self.kind.states else (kernel,)
+
+    @property
     def place_count(self):
-        """Places of both matrices."""
-        rows = self.inputs + (self.units if self.kind.states else 0)
-        return rows * self.columns
+        """Places of all matrices."""
+        return sum(rows * columns for rows, columns in self.matrix_shapes)
 
     @property
     def weights_per_connection(self):
@@ -174,49 +181,19 @@ class Connections(Layout):
     turned: np.ndarray
 
 
-def compress(
-    kind, kernel_mask, recurrent_mask=None, input_copies=1, state_copies=1
-):
-    """The connections of two masks, or of one.
+def arrange(layout, places):
+    """The lists of the connections at some places.
 
     Args:
-        kind: `CellKind`.
-        kernel_mask: Boolean array of shape `(inputs, gates * units)`.
-        recurrent_mask: Boolean array of shape `(units, gates * units)`, or
-            `None` for a product.
-        input_copies: Integer, 1 or the number of gates. Defaults to 1.
-        state_copies: Integer, 1 or the number of gates. Defaults to 1.
+        layout: `Layout`.
+        places: `int64` array without repeats: flat places in kernel and
+            recurrent kernel, one after the other; where gates share lists, of
+            the first gate alone.
 
     Returns:
         `Connections`, whose arrays are read-only.
-
-    Raises:
-        ValueError: If the masks are no boolean matrices that fit together, or
-            have more than `MOST_PLACES`.
     """
-    if recurrent_mask is None:
-        recurrent_mask = kernel_mask[:0]
-    units = _checked_units(kind, kernel_mask, recurrent_mask)
-    matrices = [
-        mask.reshape(len(mask), kind.gates, units)
-        for mask in (kernel_mask, recurrent_mask)
-    ]
-    tied = (
-        kind.can_be_tied
-        and input_copies == state_copies == 1
-        and all((each == each[:, :1]).all() for each in matrices)
-    )
-    layout = Layout(
-        kind, len(kernel_mask), units, input_copies, state_copies, tied
-    )
-    places = np.concatenate(
-        [
-            np.flatnonzero(kernel_mask),
-            kernel_mask.size + np.flatnonzero(recurrent_mask),
-        ]
-    )
-    if tied:
-        places = places[places % layout.columns < units]
+    kind, tied, units = layout.kind, layout.tied, layout.units
     row, feature = layout.ends(places)
     forward = np.lexsort((feature, row))
     row, feature, places = row[forward], feature[forward], places[forward]
@@ -332,36 +309,6 @@ def bias_gradient(kind, gradient, shape):
         for row in to_rows
     ]
     return np.concatenate(columns).reshape(shape)
-
-
-def _checked_units(kind, kernel_mask, recurrent_mask):
-    """How many units there are, if the masks fit together."""
-    for name, mask in (
-        ("kernel_mask", kernel_mask),
-        ("recurrent_mask", recurrent_mask),
-    ):
-        if mask.dtype != bool or mask.ndim != 2:
-            raise ValueError(
-                f"`{name}` must be a boolean matrix. Received: "
-                f"{name}.dtype={mask.dtype}, {name}.shape={mask.shape}"
-            )
-    units = len(recurrent_mask) if kind.states else kernel_mask.shape[1]
-    columns = kind.gates * units
-    if not kernel_mask.shape[1] == recurrent_mask.shape[1] == columns:
-        raise ValueError(
-            f"Both masks must have {columns} columns, {kind.gates} gates of "
-            f"{units} units. Received: "
-            f"kernel_mask.shape={kernel_mask.shape}, "
-            f"recurrent_mask.shape={recurrent_mask.shape}"
-        )
-    if kernel_mask.size + recurrent_mask.size > MOST_PLACES:
-        raise ValueError(
-            f"The native engine takes matrices of {MOST_PLACES:,} places at "
-            "most. Received: "
-            f"kernel_mask.shape={kernel_mask.shape}, "
-            f"recurrent_mask.shape={recurrent_mask.shape}"
-        )
-    return units
 
 
 def _of_gates(layout, first, step=1):

@@ -12,7 +12,7 @@ import pathlib
 INSTRUCTION_SETS = ("avx512", "avx2", "plain")
 INSTRUCTION_SET_VARIABLE = "KERAS_SPARSE_RNN_INSTRUCTION_SET"
 
-_INTERFACE_VERSION = 4
+_INTERFACE_VERSION = 5
 _PATH = pathlib.Path(__file__).with_name("_native_kernels.so")
 
 
@@ -124,12 +124,10 @@ class Sizes(ctypes.Structure):
 
 
 BAD_CONNECTIONS = 2
-NOT_FINITE = 3
 _REASONS = {
     1: "sizes that do not fit together",
     BAD_CONNECTIONS: "connections that are out of range or not in order",
-    NOT_FINITE: "weights that are not finite numbers",
-    4: "an instruction set that this machine does not have",
+    3: "an instruction set that this machine does not have",
 }
 
 
@@ -257,11 +255,7 @@ def _declare(library):
         ("ksr_backward", ctypes.c_int32, [recurrence]),
         ("ksr_checksum", ctypes.c_uint64, [pointer, count]),
         ("ksr_gather", ctypes.c_int32, [*matrices, pointer, threads]),
-        (
-            "ksr_scatter",
-            ctypes.c_int32,
-            [*matrices, pointer, count, count, threads],
-        ),
+        ("ksr_scatter", ctypes.c_int32, [*matrices, pointer, threads]),
     ):
         function = getattr(library, name)
         function.restype = result

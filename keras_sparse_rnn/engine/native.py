@@ -11,19 +11,22 @@ import numpy as np
 
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import recurrence
-from keras_sparse_rnn.engine.compressed import compress
+from keras_sparse_rnn.engine.dense_matrices import collect
+from keras_sparse_rnn.engine.dense_matrices import compress
+from keras_sparse_rnn.engine.dense_matrices import spread
 
 # Of each layer: with and without dropout, for replicas that are rewired one
 # after the other.
 _REMEMBERED = 4
 
 # Next to the states, what gradients are of.
-_DIFFERENTIABLE = ("sequences", "kernel", "recurrent_kernel", "bias")
+_MATRICES = ("kernel", "recurrent_kernel")
+_DIFFERENTIABLE = ("sequences", *_MATRICES, "bias")
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Tensors of a call, named as in `recurrence.Arguments`.
+    """Tensors of a call.
 
     Attributes:
         sequences: Float tensor of shape `(batch, steps, inputs)`.
@@ -88,6 +91,7 @@ class NativeRecurrence:
         """
         import tensorflow as tf
 
+        training = bool(training)
         present = [
             field.name
             for field in dataclasses.fields(inputs)
@@ -107,7 +111,7 @@ class NativeRecurrence:
             return tf.numpy_function(on, tensors, result_types, stateful=False)
 
         result_types = [tf.float32] * (
-            self.kind.states + (2 if wants_outputs else 1)
+            self.kind.states + (3 if wants_outputs else 2)
         )
         gradient_types = [tf.float32] * (len(differentiable) + self.kind.states)
 
@@ -118,11 +122,11 @@ class NativeRecurrence:
                 given[len(differentiable) :],
             )
             tensors = (*given, *rest, *states)
-            *results, kept = on_arrays(
+            *results, kept, weights = on_arrays(
                 self._forward,
                 result_types,
                 *tensors,
-                keeps_steps=bool(training),
+                keeps_steps=training,
                 wants_outputs=wants_outputs,
             )
             # `tf.vectorized_map` copies operations without the gradient below,
@@ -142,7 +146,9 @@ class NativeRecurrence:
                     gradient_types,
                     *tensors,
                     kept,
+                    weights,
                     *upstream,
+                    has_kept=training,
                     has_outputs=wants_outputs,
                 )
                 for tensor, like in zip(
@@ -174,28 +180,32 @@ class NativeRecurrence:
         return results[0], list(states)
 
     def _forward(self, names, arrays, keeps_steps, wants_outputs):
-        arguments, masks = self._arguments(names, arrays)
-        if not len(arguments.sequences):
-            return self._nothing(arguments, wants_outputs)
+        given = _Given.of(names, arrays)
+        if not given.samples:
+            return self._nothing(given, wants_outputs)
+        connections = self._connections(given)
+        weights = collect(self.settings, connections, given.matrices)
         results = recurrence.forward(
             self.settings,
-            self._connections(arguments, masks),
-            arguments,
+            connections,
+            given.arguments(weights),
             keeps_steps,
             wants_outputs,
         )
-        kept = results.kept if keeps_steps else np.zeros(0, np.float32)
         outputs = [results.outputs] if wants_outputs else []
-        return [*outputs, *results.states, kept]
+        kept = results.kept if keeps_steps else np.zeros(0, np.float32)
+        return [*outputs, *results.states, kept, weights]
 
-    def _backward(self, names, arrays, has_outputs):
+    def _backward(self, names, arrays, has_kept, has_outputs):
         upstream = self.kind.states + has_outputs
-        kept, gradients = arrays[-upstream - 1], arrays[-upstream:]
-        arguments, masks = self._arguments(names, arrays[: -upstream - 1])
-        if not len(arguments.sequences):
-            return self._no_gradients(arguments)
-        connections = self._connections(arguments, masks)
-        if not len(kept):
+        gradients = arrays[-upstream:]
+        *arrays, kept, weights = arrays[:-upstream]
+        given = _Given.of(names, arrays)
+        if not given.samples:
+            return given.zeros()
+        connections = self._connections(given)
+        arguments = given.arguments(weights)
+        if not has_kept:
             kept = recurrence.forward(
                 self.settings, connections, arguments, True, False
             ).kept
@@ -207,17 +217,13 @@ class NativeRecurrence:
             gradients[0] if has_outputs else None,
             list(gradients[has_outputs:]),
         )
-        return _in_order(result, arguments)
-
-    def _arguments(self, names, arrays):
-        # A tensor of which TensorFlow gives a view may be laid out otherwise.
-        arrays = [np.ascontiguousarray(array) for array in arrays]
-        count = len(names)
-        given = dict(zip(names, arrays[:count], strict=True))
-        masks = given.pop("kernel_mask"), given.pop("recurrent_mask", None)
-        for name in ("recurrent_kernel", "bias"):
-            given.setdefault(name, None)
-        return recurrence.Arguments(states=arrays[count:], **given), masks
+        bias = [] if result.bias is None else [result.bias]
+        return [
+            result.sequences,
+            *spread(self.settings, connections, result.weights),
+            *bias,
+            *result.states,
+        ]
 
     def _lost_gradient(self):
         return (
@@ -248,16 +254,12 @@ class NativeRecurrence:
             refuse, tensors, [tf.float32] * len(tensors), stateful=False
         )
 
-    def _connections(self, arguments, masks):
-        copies = [
-            1 if mask is None else len(mask)
-            for mask in (arguments.input_dropout, arguments.recurrent_dropout)
-        ]
-        key = (*map(checksum, masks), *copies)
+    def _connections(self, given):
+        key = (*map(checksum, given.masks), *given.copies())
         for known, connections in self._remembered:
             if known == key:
                 return connections
-        connections = compress(self.kind, *masks, *copies)
+        connections = compress(self.kind, *given.masks, *given.copies())
         # One assignment, so that replicas in other threads see all or nothing.
         self._remembered = (
             (key, connections),
@@ -265,29 +267,70 @@ class NativeRecurrence:
         )
         return connections
 
-    def _nothing(self, arguments, wants_outputs):
+    def _nothing(self, given, wants_outputs):
         """Results of a batch without samples, as a replica may be given."""
-        units = arguments.kernel.shape[1] // self.kind.gates
-        steps = arguments.sequences.shape[1]
+        units = given.matrices[0].shape[1] // self.kind.gates
+        steps = given.others["sequences"].shape[1]
         outputs = [np.zeros((0, steps, units), np.float32)]
         states = [np.zeros((0, units), np.float32)] * self.kind.states
-        kept = np.zeros(0, np.float32)
-        return [*(outputs if wants_outputs else []), *states, kept]
+        kept = [np.zeros(0, np.float32)] * 2
+        return [*(outputs if wants_outputs else []), *states, *kept]
 
-    def _no_gradients(self, arguments):
-        def zeros(like):
-            return None if like is None else np.zeros_like(like)
 
-        return _in_order(
-            recurrence.Gradients(
-                zeros(arguments.sequences),
-                zeros(arguments.kernel),
-                zeros(arguments.recurrent_kernel),
-                zeros(arguments.bias),
-                [zeros(state) for state in arguments.states],
-            ),
-            arguments,
+@dataclasses.dataclass(frozen=True)
+class _Given:
+    """The arrays of a call.
+
+    Attributes:
+        matrices: List of the kernel and, but for a product, the recurrent
+            kernel.
+        masks: Tuple of the kernel's mask and the recurrent kernel's or `None`.
+        others: Dict of what else `recurrence.Arguments` has.
+    """
+
+    matrices: list
+    masks: tuple
+    others: dict
+
+    @classmethod
+    def of(cls, names, arrays):
+        """From arrays of these names, and of the states behind them."""
+        # A tensor of which TensorFlow gives a view may be laid out otherwise.
+        arrays = [np.ascontiguousarray(array) for array in arrays]
+        count = len(names)
+        others = dict(zip(names, arrays[:count], strict=True))
+        matrices = [others.pop(name) for name in _MATRICES if name in others]
+        masks = others.pop("kernel_mask"), others.pop("recurrent_mask", None)
+        return cls(
+            matrices, masks, {"bias": None, "states": arrays[count:]} | others
         )
+
+    @property
+    def samples(self):
+        return len(self.others["sequences"])
+
+    def copies(self):
+        """How many dropout masks inputs and states have, or 1."""
+        return [
+            len(self.others[name]) if name in self.others else 1
+            for name in ("input_dropout", "recurrent_dropout")
+        ]
+
+    def arguments(self, weights):
+        return recurrence.Arguments(weights=weights, **self.others)
+
+    def zeros(self):
+        """Gradients of all that there is, where there are no samples."""
+        bias = self.others["bias"]
+        return [
+            np.zeros_like(each)
+            for each in (
+                self.others["sequences"],
+                *self.matrices,
+                *([] if bias is None else [bias]),
+                *self.others["states"],
+            )
+        ]
 
 
 def checksum(mask):
@@ -303,12 +346,3 @@ def checksum(mask):
         return None
     number = library.load().ksr_checksum(mask.ctypes.data, mask.nbytes)
     return number, mask.shape
-
-
-def _in_order(gradients, arguments):
-    given = [
-        getattr(gradients, name)
-        for name in _DIFFERENTIABLE
-        if getattr(arguments, name) is not None
-    ]
-    return [*given, *gradients.states]

@@ -10,6 +10,9 @@ import numpy as np
 
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
+from keras_sparse_rnn.engine.checked_arrays import check_array
+from keras_sparse_rnn.engine.checked_arrays import check_finite
+from keras_sparse_rnn.engine.checked_arrays import check_is_array
 from keras_sparse_rnn.engine.checked_connections import Fields
 from keras_sparse_rnn.engine.checked_connections import check_connections
 from keras_sparse_rnn.engine.compressed import bias_gradient
@@ -43,9 +46,8 @@ class Arguments:
 
     Attributes:
         sequences: `float32` array of shape `(batch, steps, inputs)`.
-        kernel: `float32` array of shape `(inputs, gates * units)`.
-        recurrent_kernel: `float32` array of shape `(units, gates * units)`, or
-            `None` for a product.
+        weights: `float32` array of the connections' weights, in the order of
+            `Connections.places`.
         bias: `float32` array as Keras has it, or `None`.
         states: List of `float32` arrays of shape `(batch, units)`, of a product
             empty.
@@ -58,8 +60,7 @@ class Arguments:
     """
 
     sequences: np.ndarray
-    kernel: np.ndarray
-    recurrent_kernel: np.ndarray | None
+    weights: np.ndarray
     bias: np.ndarray | None
     states: list
     counts: np.ndarray | None = None
@@ -88,8 +89,7 @@ class Gradients:
     """What a backward pass gives: arrays like those of `Arguments`."""
 
     sequences: np.ndarray
-    kernel: np.ndarray
-    recurrent_kernel: np.ndarray | None
+    weights: np.ndarray
     bias: np.ndarray | None
     states: list
 
@@ -116,6 +116,7 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps)
+    _check_weights(settings.owner, connections, arguments.weights)
     batch, steps, _ = arguments.sequences.shape
     outputs = None
     if wants_outputs:
@@ -124,8 +125,7 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
         call.result(f"final_{name}", (batch, connections.units))
         for name in _STATES[: connections.kind.states]
     ]
-    kept = call.result("kept", call.kept_size)
-    call.collect_weights(arguments.kernel, arguments.recurrent_kernel, kept)
+    kept = call.result("kept", call.sizes.kept)
     call.result("scratch", call.sizes.forward_scratch)
     call.run("ksr_forward")
     return Results(outputs, states, kept)
@@ -162,8 +162,8 @@ def backward(
     call.give_states(
         "state_gradients", state_gradients, "final_{}_gradient", (batch, units)
     )
-    call.give("kept", kept, (call.kept_size,))
-    call.turn_weights(kept)
+    call.give("kept", kept, (call.sizes.kept,))
+    call.turn_weights(arguments.weights)
     call.result("scratch", call.sizes.backward_scratch)
     sequences = call.result("sequences_gradient", arguments.sequences.shape)
     states = [
@@ -176,19 +176,8 @@ def backward(
         "bias_gradient", (copies, units * connections.kind.rows)
     )
     call.run("ksr_backward")
-    kernel = memory.empty(arguments.kernel.shape)
-    recurrent_kernel = None
-    if connections.kind.states:
-        recurrent_kernel = memory.empty(arguments.recurrent_kernel.shape)
-    call.check(
-        library.load().ksr_scatter(
-            *_matrices(kernel, recurrent_kernel, connections.places),
-            weights.ctypes.data,
-            copies,
-            call.sizes.connections,
-            settings.threads,
-        )
-    )
+    # In a fixed order, so that the same threads give the same bits.
+    weights = weights[:, : len(connections.places)].sum(axis=0)
     bias = None
     if arguments.bias is not None:
         bias = bias_gradient(
@@ -196,7 +185,17 @@ def backward(
             bias_rows.sum(axis=0, dtype=np.float32),
             arguments.bias.shape,
         )
-    return Gradients(sequences, kernel, recurrent_kernel, bias, states)
+    return Gradients(sequences, weights, bias, states)
+
+
+def _check_weights(owner, connections, weights):
+    """Raises if a weight is no finite number, by its matrix's name."""
+    if np.isfinite(weights).all():
+        return
+    kernel_size = connections.inputs * connections.columns
+    is_of_kernel = connections.places < kernel_size
+    check_finite(owner, "kernel", weights[is_of_kernel])
+    check_finite(owner, "recurrent_kernel", weights[~is_of_kernel])
 
 
 class _Call(Fields):
@@ -207,7 +206,7 @@ class _Call(Fields):
         super().__init__(settings, connections)
         self._connections = connections
         sequences = arguments.sequences
-        self._check_is_array("sequences", sequences)
+        check_is_array(self.owner, "sequences", sequences)
         if sequences.ndim != 3 or 0 in sequences.shape:
             raise ValueError(
                 f"{self.owner} expects `sequences` of shape (batch, timesteps, "
@@ -216,20 +215,11 @@ class _Call(Fields):
             )
         batch, steps, _ = sequences.shape
         inputs, units = connections.inputs, connections.units
-        columns = connections.kind.gates * units
         self.fields.batch, self.fields.steps = batch, steps
         self.fields.keeps_steps = keeps_steps
         self.give("sequences", sequences, (batch, steps, inputs))
-        self._check("kernel", arguments.kernel, (inputs, columns))
-        if connections.kind.states:
-            self._check(
-                "recurrent_kernel", arguments.recurrent_kernel, (units, columns)
-            )
-        elif arguments.recurrent_kernel is not None:
-            raise ValueError(
-                f"{self.owner} expects no `recurrent_kernel` for a product. "
-                f"Received: recurrent_kernel={arguments.recurrent_kernel!r}"
-            )
+        self._check("weights", arguments.weights, connections.places.shape)
+        self.fields.rows.weights = self.address(arguments.weights)
         if arguments.counts is not None:
             self._check("mask", arguments.counts, (batch, steps), np.bool_)
             self.fields.counts = self.address(arguments.counts)
@@ -246,10 +236,11 @@ class _Call(Fields):
         bias = arguments.bias
         if bias is not None:
             parts = connections.kind.bias_parts
+            columns = connections.columns
             self._check(
                 "bias", bias, (columns,) if parts == 1 else (parts, columns)
             )
-            self._check_finite("bias", bias)
+            check_finite(self.owner, "bias", bias)
         self.fields.bias = self.address(row_bias(connections.kind, bias, units))
         self.sizes = library.Sizes()
         self.check(
@@ -257,8 +248,6 @@ class _Call(Fields):
                 ctypes.byref(self.fields), ctypes.byref(self.sizes)
             )
         )
-        # The weights come last: the backward pass needs them again.
-        self.kept_size = self.sizes.kept + len(connections.places)
 
     def give(self, name, array, shape, dtype=np.float32):
         self._check(name, array, shape, dtype)
@@ -292,73 +281,23 @@ class _Call(Fields):
     def check(self, status):
         library.check(status, self.owner)
 
-    def collect_weights(self, kernel, recurrent_kernel, kept):
-        """Copies the weights of the connections to the end of `kept`."""
-        places = self._connections.places
-        weights = self._weights(kept)
-        status = self._gather(
-            _matrices(kernel, recurrent_kernel, places), weights
-        )
-        if status == library.NOT_FINITE:
-            is_first = places < kernel.size
-            self._check_finite("kernel", weights[is_first])
-            self._check_finite("recurrent_kernel", weights[~is_first])
-        self.check(status)
-
-    def turn_weights(self, kept):
-        """Gives the weights at the end of `kept`, also feature by feature."""
-        weights, turned = self._weights(kept), self._connections.turned
+    def turn_weights(self, weights):
+        """Gives the weights also feature by feature."""
+        turned = self._connections.turned
         by_feature = memory.empty(weights.shape)
-        self.check(self._gather(_matrices(weights, None, turned), by_feature))
+        self.check(
+            library.load().ksr_gather(
+                weights.ctypes.data,
+                weights.size,
+                weights.ctypes.data,
+                0,
+                turned.ctypes.data,
+                len(turned),
+                by_feature.ctypes.data,
+                self.fields.threads,
+            )
+        )
         self.fields.features.weights = self.address(by_feature)
 
-    def _weights(self, kept):
-        weights = kept[self.sizes.kept :]
-        self.fields.rows.weights = self.address(weights)
-        return weights
-
-    def _gather(self, matrices, weights):
-        return library.load().ksr_gather(
-            *matrices, weights.ctypes.data, self.fields.threads
-        )
-
-    def _check_finite(self, name, array):
-        is_bad = ~np.isfinite(array)
-        if is_bad.any():
-            raise library.NativeKernelsError(
-                f"{self.owner} expects a `{name}` of finite numbers in the "
-                f"native engine. Received: {name}={array[is_bad][0]}"
-            )
-
-    def _check_is_array(self, name, array):
-        if not isinstance(array, np.ndarray):
-            raise ValueError(
-                f"{self.owner} expects `{name}` as a NumPy array. "
-                f"Received: {name} of type {type(array).__name__}"
-            )
-
     def _check(self, name, array, shape, dtype=np.float32):
-        self._check_is_array(name, array)
-        if (
-            array.shape != tuple(shape)
-            or array.dtype != dtype
-            or not array.flags.c_contiguous
-        ):
-            raise ValueError(
-                f"{self.owner} expects `{name}` as a contiguous array of "
-                f"{np.dtype(dtype).name} and of shape {tuple(shape)}. "
-                f"Received: dtype={array.dtype}, shape={array.shape}, "
-                f"contiguous={array.flags.c_contiguous}"
-            )
-
-
-def _matrices(first, second, places):
-    second = first[:0] if second is None else second
-    return (
-        first.ctypes.data,
-        first.size,
-        second.ctypes.data,
-        second.size,
-        places.ctypes.data,
-        len(places),
-    )
+        check_array(self.owner, name, array, shape, dtype)

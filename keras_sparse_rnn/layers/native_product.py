@@ -50,8 +50,8 @@ class NativeProduct:
                 recurrent_mask=None,
             ),
             wants_outputs=True,
-            # What is kept for the backward pass are the connections' weights,
-            # which are collected anyway.
+            # Nothing is kept for the backward pass that would not be there
+            # anyway.
             training=True,
         )
         outputs = tf.reshape(

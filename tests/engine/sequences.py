@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import dense_matrices
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import recurrence
 
@@ -31,7 +32,10 @@ class Example:
         kernel_mask: Boolean array.
         recurrent_mask: Boolean array.
         connections: `compressed.Connections` of both masks.
-        arguments: `recurrence.Arguments`.
+        arguments: `recurrence.Arguments`, the weights in the order of the
+            connections.
+        kernel: `float32` array, 0 where there is no connection.
+        recurrent_kernel: `float32` array, the same.
         outputs_gradient: `float32` array like the outputs, or `None`.
         state_gradients: List of `float32` arrays like the states.
     """
@@ -40,6 +44,8 @@ class Example:
     recurrent_mask: np.ndarray
     connections: compressed.Connections
     arguments: recurrence.Arguments
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
     outputs_gradient: np.ndarray | None
     state_gradients: list
 
@@ -131,11 +137,13 @@ def example(
         for mask in masks
     )
     parts = (2,) if kind is compressed.GRU_RESET_AFTER else ()
+    connections = dense_matrices.compress(
+        kind, *masks, max(1, input_copies), max(1, state_copies)
+    )
     states = kind.states
     arguments = recurrence.Arguments(
         normal(batch, steps, inputs),
-        kernel,
-        recurrent_kernel,
+        weights_at(connections.places, kernel, recurrent_kernel),
         normal(*parts, gates * units) / 2 if biased else None,
         [normal(batch, units) for _ in range(states)],
         rng.random((batch, steps)) < 0.7 if counted else None,
@@ -144,13 +152,31 @@ def example(
     )
     return Example(
         *masks,
-        compressed.compress(
-            kind, *masks, max(1, input_copies), max(1, state_copies)
-        ),
+        connections,
         arguments,
+        kernel,
+        recurrent_kernel,
         normal(batch, steps, units) if with_outputs else None,
         [normal(batch, units) for _ in range(states)],
     )
+
+
+def weights_at(places, *matrices):
+    """The weights of connections, by NumPy."""
+    return np.concatenate([each.ravel() for each in matrices])[places]
+
+
+def matrices_of(places, weights, *shapes):
+    """Matrices that have weights at places and else 0, by NumPy."""
+    sizes = [rows * columns for rows, columns in shapes]
+    flat = np.zeros(sum(sizes), weights.dtype)
+    flat[places] = weights
+    return [
+        part.reshape(shape)
+        for part, shape in zip(
+            np.split(flat, np.cumsum(sizes)[:-1]), shapes, strict=True
+        )
+    ]
 
 
 def run(example, wants_outputs=True, **settings):
@@ -176,12 +202,20 @@ def run(example, wants_outputs=True, **settings):
         example.outputs_gradient,
         example.state_gradients,
     )
+    kernel, recurrent_kernel = matrices_of(
+        example.connections.places,
+        gradients.weights,
+        example.kernel.shape,
+        example.recurrent_kernel.shape,
+    )
     return _named(
         results.outputs,
         results.states,
         {
-            name: getattr(gradients, name)
-            for name in ("sequences", "kernel", "recurrent_kernel", "bias")
+            "sequences": gradients.sequences,
+            "kernel": kernel,
+            "recurrent_kernel": recurrent_kernel,
+            "bias": gradients.bias,
         },
         gradients.states,
     )
@@ -279,12 +313,12 @@ class _Reference:
         self.example, self.kind, self.given = example, example.kind, given
         self.seen = seen
         self.batch, self.steps, self.inputs = given.sequences.shape
-        self.units = len(given.recurrent_kernel)
+        self.units = len(example.recurrent_kernel)
         self.times = range(self.steps)[:: -1 if go_backwards else 1]
         shape = (-1, self.kind.gates, self.units)
         self.kernel, self.recurrent_kernel = (
             np.swapaxes(np.float64(each).reshape(shape), 0, 1)
-            for each in (given.kernel, given.recurrent_kernel)
+            for each in (example.kernel, example.recurrent_kernel)
         )
         # Of inputs and state apart.
         self.bias = np.zeros((2, self.kind.gates, self.units))

@@ -356,8 +356,8 @@ def inputs_of(drawn):
     given = drawn.arguments
     return native.Inputs(
         given.sequences,
-        given.kernel,
-        given.recurrent_kernel,
+        drawn.kernel,
+        drawn.recurrent_kernel,
         given.bias,
         given.states,
         drawn.kernel_mask,

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import dense_matrices
 from tests.engine import sequences
 from tests.engine.sequences import KINDS
 
@@ -90,7 +91,7 @@ def test_every_connection_is_listed_once_both_ways(name, data):
         for rows in (inputs, units)
     ]
     copies = [data.draw(st.sampled_from([1, kind.gates])) for _ in range(2)]
-    connections = compressed.compress(kind, *masks, *copies)
+    connections = dense_matrices.compress(kind, *masks, *copies)
     listed = listed_weights(connections)
     assert listed == expected_weights(connections, masks)
     assert len(connections.places) == len(listed) == sum(map(np.sum, masks))
@@ -110,25 +111,11 @@ def test_every_connection_is_listed_once_both_ways(name, data):
         assert len(lists.sources) == lists.starts[-1] + compressed.PADDING
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru_reset_after"])
-def test_gates_are_tied_only_where_all_agree(name):
-    kind = KINDS[name]
-    rng = np.random.default_rng(0)
-    masks = [
-        sequences.draw_mask(rng, 9, kind.gates, 9, 0.4, tied=True)
-        for _ in range(2)
-    ]
-    assert compressed.compress(kind, *masks).tied
-    assert not compressed.compress(kind, *masks, kind.gates, 1).tied
-    masks[1][3, 4] ^= True
-    assert not compressed.compress(kind, *masks).tied
-
-
 def test_results_with_as_many_connections_follow_each_other():
     kind = KINDS["lstm"]
     rng = np.random.default_rng(0)
     masks = [sequences.draw_mask(rng, 50, 4, 50, 0.3) for _ in range(2)]
-    rows = compressed.compress(kind, *masks).rows
+    rows = dense_matrices.compress(kind, *masks).rows
     counts = np.diff(rows.starts)[rows.order]
     group = compressed.GROUP * kind.rows
     for begin in range(0, len(counts), group):
@@ -136,33 +123,6 @@ def test_results_with_as_many_connections_follow_each_other():
             range(begin, min(begin + group, len(counts)))
         )
         assert (np.diff(counts[begin : begin + group]) >= 0).all()
-
-
-@pytest.mark.parametrize(
-    ("kernel_mask", "recurrent_mask", "message"),
-    [
-        (np.ones((3, 8)), np.ones((2, 8), bool), "kernel_mask.dtype=float64"),
-        (np.ones(8, bool), np.ones((2, 8), bool), r"kernel_mask.shape=\(8,\)"),
-        (np.ones((3, 9), bool), np.ones((2, 8), bool), "must have 8 columns"),
-        (np.ones((3, 8), bool), np.ones((3, 8), bool), "must have 12 columns"),
-    ],
-)
-def test_masks_that_do_not_fit_are_refused(
-    kernel_mask, recurrent_mask, message
-):
-    with pytest.raises(ValueError, match=message):
-        compressed.compress(compressed.LSTM, kernel_mask, recurrent_mask)
-
-
-def test_masks_of_more_places_than_int32_numbers_are_refused(monkeypatch):
-    masks = np.ones((3, 8), bool), np.ones((2, 8), bool)
-    monkeypatch.setattr(compressed, "MOST_PLACES", 40)
-    assert compressed.compress(compressed.LSTM, *masks).places.max() == 39
-    monkeypatch.setattr(compressed, "MOST_PLACES", 39)
-    with pytest.raises(
-        ValueError, match=r"of 39 places .*Received: kernel_mask.shape=\(3, 8\)"
-    ):
-        compressed.compress(compressed.LSTM, *masks)
 
 
 @pytest.mark.parametrize("name", KINDS)

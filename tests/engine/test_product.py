@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from keras_sparse_rnn.engine import checked_connections
 from keras_sparse_rnn.engine import compressed
+from keras_sparse_rnn.engine import dense_matrices
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import native
 from keras_sparse_rnn.engine import recurrence
@@ -22,65 +23,87 @@ needs_kernels = pytest.mark.skipif(
 SETTINGS = recurrence.Settings("a layer")
 
 
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A call of the kernels, and the gradient of its outputs."""
+
+    mask: np.ndarray
+    kernel: np.ndarray
+    connections: compressed.Connections
+    arguments: recurrence.Arguments
+    outputs_gradient: np.ndarray
+
+
 def example(
     batch=5, inputs=7, units=9, density=0.3, pattern="random", biased=True
 ):
-    """A mask, the arguments of a call, and the gradient of its outputs."""
+    """An `Example` with random content."""
     rng = np.random.default_rng(batch + inputs + units)
     mask = sequences.draw_mask(rng, inputs, 1, units, density, pattern)
 
     def normal(*shape):
         return rng.normal(size=shape).astype(np.float32)
 
+    sequence, kernel = normal(batch, 1, inputs), normal(inputs, units) * mask
+    connections = dense_matrices.compress(PRODUCT, mask)
     arguments = recurrence.Arguments(
-        sequences=normal(batch, 1, inputs),
-        kernel=normal(inputs, units) * mask,
-        recurrent_kernel=None,
+        sequences=sequence,
+        weights=sequences.weights_at(connections.places, kernel),
         bias=normal(units) if biased else None,
         states=[],
     )
-    return mask, arguments, normal(batch, 1, units)
+    return Example(
+        mask, kernel, connections, arguments, normal(batch, 1, units)
+    )
 
 
-def run(mask, arguments, outputs_gradient, **settings):
+def run(drawn, **settings):
     """What the kernels give, as a dict of arrays."""
     settings = recurrence.Settings("a layer", **settings)
-    connections = compressed.compress(PRODUCT, mask)
+    connections, arguments = drawn.connections, drawn.arguments
     checked_connections.check_connections(settings, connections)
     results = recurrence.forward(settings, connections, arguments, True, True)
     assert results.states == []
     gradients = recurrence.backward(
-        settings, connections, arguments, results.kept, outputs_gradient, []
+        settings,
+        connections,
+        arguments,
+        results.kept,
+        drawn.outputs_gradient,
+        [],
     )
-    assert gradients.recurrent_kernel is None
+    (kernel,) = sequences.matrices_of(
+        connections.places, gradients.weights, drawn.mask.shape
+    )
     assert gradients.states == []
     return {
         "outputs": results.outputs,
         "inputs": gradients.sequences,
-        "kernel": gradients.kernel,
+        "kernel": kernel,
         "bias": gradients.bias,
     }
 
 
-def run_everywhere(*drawn, **settings):
+def run_everywhere(drawn, **settings):
     """Yields, with the name of each instruction set, what its kernels give."""
     before = library.instruction_set()
     try:
         for name in library.instruction_sets():
             library.use_instruction_set(name)
-            yield name, run(*drawn, **settings)
+            yield name, run(drawn, **settings)
     finally:
         library.use_instruction_set(before)
 
 
-def reference(mask, arguments, outputs_gradient):
+def reference(drawn):
     """What must come out, and how large its terms are altogether."""
+    arguments = drawn.arguments
     inputs, kernel, gradient = (
         np.float64(each)
         for each in (
             arguments.sequences[:, 0],
-            arguments.kernel,
-            outputs_gradient[:, 0],
+            drawn.kernel,
+            drawn.outputs_gradient[:, 0],
         )
     )
     bias = 0 if arguments.bias is None else np.float64(arguments.bias)
@@ -89,7 +112,7 @@ def reference(mask, arguments, outputs_gradient):
         return {
             "outputs": (x @ w + b)[:, None],
             "inputs": (g @ w.T)[:, None],
-            "kernel": x.T @ g * mask,
+            "kernel": x.T @ g * drawn.mask,
             "bias": None if arguments.bias is None else g.sum(axis=0),
         }
 
@@ -127,8 +150,8 @@ def test_outputs_and_gradients(
     batch, inputs, units, density, pattern, biased, threads
 ):
     drawn = example(batch, inputs, units, density, pattern, biased)
-    expected = reference(*drawn)
-    for instructions, found in run_everywhere(*drawn, threads=threads):
+    expected = reference(drawn)
+    for instructions, found in run_everywhere(drawn, threads=threads):
         assert_close(found, expected, instructions)
 
 
@@ -136,8 +159,8 @@ def test_outputs_and_gradients(
 @pytest.mark.parametrize("batch", [1, 2, 64, 65, 1100])
 def test_all_blocks_of_a_batch(batch):
     drawn = example(batch, 40, 33)
-    for instructions, found in run_everywhere(*drawn, threads=2):
-        assert_close(found, reference(*drawn), instructions)
+    for instructions, found in run_everywhere(drawn, threads=2):
+        assert_close(found, reference(drawn), instructions)
 
 
 @needs_kernels
@@ -145,53 +168,37 @@ def test_all_blocks_of_a_batch(batch):
 def test_the_same_bits_with_any_number_of_threads(batch):
     # Enough work for several threads, also where there is a single block.
     drawn = example(batch, 1000, 900, density=0.9)
-    alone = run(*drawn, threads=1)
+    alone = run(drawn, threads=1)
     for threads in (2, 3, 5):
-        sequences.assert_same(run(*drawn, threads=threads), alone)
+        sequences.assert_same(run(drawn, threads=threads), alone)
 
 
 @needs_kernels
-def test_nothing_is_kept_but_the_weights():
-    mask, arguments, _ = example(batch=300)
-    connections = compressed.compress(PRODUCT, mask)
+def test_nothing_is_kept_for_the_backward_pass():
+    drawn = example(batch=300)
     for keeps in (True, False):
-        kept = recurrence.forward(
-            SETTINGS, connections, arguments, keeps, True
-        ).kept
-        np.testing.assert_array_equal(
-            kept, arguments.kernel.ravel()[connections.places]
+        results = recurrence.forward(
+            SETTINGS, drawn.connections, drawn.arguments, keeps, True
         )
+        assert not results.kept.size
 
 
 def test_no_square_of_the_units_is_needed():
     units = 200_000
     mask = np.zeros((2, units), bool)
     mask[1, ::1000] = True
-    connections = compressed.compress(PRODUCT, mask)
+    connections = dense_matrices.compress(PRODUCT, mask)
     assert connections.units == units
     assert connections.places.tolist() == [*range(units, 2 * units, 1000)]
     assert connections.features.starts.tolist() == [0, 0, 200]
 
 
-def test_a_recurrent_layer_needs_both_masks():
-    with pytest.raises(ValueError, match=r"recurrent_mask.shape=\(0, 8\)"):
-        compressed.compress(compressed.LSTM, np.ones((3, 8), bool))
-
-
-@needs_kernels
-def test_a_weight_that_is_no_connection_is_not_read():
-    drawn = example()
-    expected = run(*drawn)
-    drawn[1].kernel[~drawn[0]] = np.nan
-    sequences.assert_same(run(*drawn), expected)
-
-
 @needs_kernels
 def test_an_input_that_is_no_number_spoils_its_own_sample_alone():
-    mask, arguments, _ = example(density=1.0)
-    arguments.sequences[1, 0, 2] = np.nan
+    drawn = example(density=1.0)
+    drawn.arguments.sequences[1, 0, 2] = np.nan
     outputs = recurrence.forward(
-        SETTINGS, compressed.compress(PRODUCT, mask), arguments, False, True
+        SETTINGS, drawn.connections, drawn.arguments, False, True
     ).outputs
     assert np.isnan(outputs[1]).all()
     assert np.isfinite(np.delete(outputs, 1, axis=0)).all()
@@ -202,10 +209,10 @@ def test_an_input_that_is_no_number_spoils_its_own_sample_alone():
     ("argument", "value", "message"),
     [
         ("sequences", np.zeros((5, 1, 8), np.float32), r"shape=\(5, 1, 8\)"),
-        ("kernel", np.zeros((9, 7), np.float32), r"`kernel`.*shape=\(9, 7\)"),
+        ("weights", np.zeros(62, np.float32), r"`weights`.*shape=\(62,\)"),
         (
-            "kernel",
-            np.full((7, 9), np.inf, np.float32),
+            "weights",
+            np.full(63, np.inf, np.float32),
             "finite numbers .*Received: kernel=inf$",
         ),
         ("sequences", np.zeros((5, 2, 7), np.float32), "sizes that do not fit"),
@@ -218,31 +225,29 @@ def test_an_input_that_is_no_number_spoils_its_own_sample_alone():
     ],
 )
 def test_bad_arguments_are_refused(argument, value, message):
-    mask, arguments, _ = example(density=1.0)
-    bad = dataclasses.replace(arguments, **{argument: value})
+    drawn = example(density=1.0)
+    bad = dataclasses.replace(drawn.arguments, **{argument: value})
     with pytest.raises((ValueError, library.NativeKernelsError), match=message):
-        recurrence.forward(
-            SETTINGS, compressed.compress(PRODUCT, mask), bad, True, True
-        )
+        recurrence.forward(SETTINGS, drawn.connections, bad, True, True)
 
 
 @needs_kernels
 def test_a_mask_without_connections():
-    drawn = example()
-    drawn[0][:] = False
-    drawn[1].kernel[:] = 0
-    assert_close(run(*drawn), reference(*drawn))
+    drawn = example(density=0)
+    assert not drawn.mask.any()
+    assert_close(run(drawn), reference(drawn))
 
 
 @needs_kernels
 def test_lists_are_remembered_by_the_mask():
-    mask, arguments, _ = example()
+    drawn = example()
+    arguments, mask = drawn.arguments, drawn.mask
     product = native.NativeRecurrence(PRODUCT, SETTINGS)
 
     def outputs(mask):
         given = native.Inputs(
             arguments.sequences,
-            arguments.kernel,
+            drawn.kernel,
             None,
             arguments.bias,
             [],
@@ -266,14 +271,12 @@ def test_lists_are_remembered_by_the_mask():
 @pytest.mark.parametrize(
     ("argument", "value", "message"),
     [
-        ("recurrent_kernel", [], r"no `recurrent_kernel` .*Received: .*=\[\]$"),
         ("states", [None], r"list of 0 arrays\. Received: len\(states\)=1"),
         ("bias", np.zeros((2, 9), np.float32), r"`bias`.*shape=\(2, 9\)"),
     ],
 )
 def test_what_a_product_does_not_have_is_refused(argument, value, message):
-    mask, arguments, _ = example()
-    bad = dataclasses.replace(arguments, **{argument: value})
-    connections = compressed.compress(PRODUCT, mask)
+    drawn = example()
+    bad = dataclasses.replace(drawn.arguments, **{argument: value})
     with pytest.raises(ValueError, match=message):
-        recurrence.forward(SETTINGS, connections, bad, True, True)
+        recurrence.forward(SETTINGS, drawn.connections, bad, True, True)

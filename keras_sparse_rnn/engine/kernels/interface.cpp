@@ -239,28 +239,22 @@ int32_t ksr_gather(const float* first, int64_t first_size, const float* second,
                    float* weights, int32_t threads) {
   std::atomic<int32_t> status{KSR_OK};
   in_parts(count, kScattered, threads, [&](int64_t begin, int64_t end) {
-    // Zero times a number that is not finite is no number.
-    float bad = 0.0f;
     for (int64_t k = begin; k < end; ++k) {
       const int64_t place = places[k];
       if (place < 0 || place >= first_size + second_size) {
         status.store(KSR_BAD_CONNECTIONS);
         return;
       }
-      const float weight =
+      weights[k] =
           place < first_size ? first[place] : second[place - first_size];
-      bad += weight * 0.0f;
-      weights[k] = weight;
     }
-    if (bad != 0.0f) status.store(KSR_NOT_FINITE);
   });
   return status.load();
 }
 
 int32_t ksr_scatter(float* first, int64_t first_size, float* second,
                     int64_t second_size, const int32_t* places, int64_t count,
-                    const float* copies, int64_t copy_count,
-                    int64_t copy_stride, int32_t threads) {
+                    const float* weights, int32_t threads) {
   for (int64_t k = 0; k < count; ++k)
     if (places[k] < 0 || places[k] >= first_size + second_size)
       return KSR_BAD_CONNECTIONS;
@@ -273,10 +267,8 @@ int32_t ksr_scatter(float* first, int64_t first_size, float* second,
   in_parts(count, kScattered, threads, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; ++k) {
       const int64_t place = places[k];
-      float total = copies[k];
-      for (int64_t copy = 1; copy < copy_count; ++copy)
-        total += copies[copy * copy_stride + k];
-      (place < first_size ? first[place] : second[place - first_size]) = total;
+      (place < first_size ? first[place] : second[place - first_size]) =
+          weights[k];
     }
   });
   return KSR_OK;

@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define KSR_INTERFACE_VERSION 4
+#define KSR_INTERFACE_VERSION 5
 
 // Index lists are read a little beyond their end, in vectors.
 #define KSR_PADDING 16
@@ -41,8 +41,7 @@ enum KsrStatus {
   KSR_OK = 0,
   KSR_BAD_SIZE = 1,
   KSR_BAD_CONNECTIONS = 2,
-  KSR_NOT_FINITE = 3,
-  KSR_UNKNOWN_INSTRUCTION_SET = 4,
+  KSR_UNKNOWN_INSTRUCTION_SET = 3,
 };
 
 // Sums over connections: for each of `sums` results a list of sources.
@@ -126,17 +125,15 @@ int32_t ksr_backward(const struct KsrRecurrence* recurrence);
 uint64_t ksr_checksum(const void* bytes, int64_t count);
 
 // Collects weights from the places of two matrices that lie one after the
-// other in counting: KSR_NOT_FINITE if one is not a finite number.
+// other in counting.
 int32_t ksr_gather(const float* first, int64_t first_size, const float* second,
                    int64_t second_size, const int32_t* places, int64_t count,
                    float* weights, int32_t threads);
 
-// Puts the sum of gradient copies at places, each of which comes once, and 0
-// everywhere else.
+// Puts weights at places, each of which comes once, and 0 everywhere else.
 int32_t ksr_scatter(float* first, int64_t first_size, float* second,
                     int64_t second_size, const int32_t* places, int64_t count,
-                    const float* copies, int64_t copy_count,
-                    int64_t copy_stride, int32_t threads);
+                    const float* weights, int32_t threads);
 
 #ifdef __cplusplus
 }
