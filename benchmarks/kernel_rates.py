@@ -4,8 +4,9 @@ The LSTM kernels alone, on arrays, without TensorFlow around them: a product and
 a sum for each connection, gate, sample and time step forward, twice as many
 backward. A whole call also computes gates, reads the inputs and writes what the
 backward pass needs; the rate of the products alone is that of the connections
-which a density has more than the one before it. A dense product of the same run
-shows what the machine reaches.
+which a density has more than the one before it. Apart from them: how long it
+takes to collect the weights from a layer's matrices and to spread the gradients
+to matrices. A dense product of the same run shows what the machine reaches.
 
     python benchmarks/kernel_rates.py
 """
@@ -26,6 +27,7 @@ from keras_sparse_rnn.engine import recurrence
 from keras_sparse_rnn.engine.compressed import LSTM
 from keras_sparse_rnn.engine.dense_matrices import collect
 from keras_sparse_rnn.engine.dense_matrices import compress
+from keras_sparse_rnn.engine.dense_matrices import spread
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("units", ["256", "1024"], "Units and inputs.")
@@ -47,6 +49,8 @@ class Case:
     connections: int = 0
     forward: dict = dataclasses.field(default_factory=dict)
     backward: dict = dataclasses.field(default_factory=dict)
+    collect: float = 0.0
+    spread: float = 0.0
 
     def operations(self):
         """Of a forward pass; a backward pass has twice as many."""
@@ -73,9 +77,13 @@ def measure(case):
     case.connections = int(sum(mask.sum() for mask in masks))
     connections = compress(LSTM, *masks)
     matrices = [normal(units, gates * units) for _ in masks]
+    both = recurrence.Settings("the benchmark", threads=2)
+    weights = collect(both, connections, matrices)
+    case.collect = median_seconds(lambda: collect(both, connections, matrices))
+    case.spread = median_seconds(lambda: spread(both, connections, weights))
     arguments = recurrence.Arguments(
         normal(batch, FLAGS.timesteps, units),
-        collect(recurrence.Settings("the benchmark"), connections, matrices),
+        weights,
         normal(gates * units),
         [normal(batch, units) for _ in range(2)],
     )
@@ -108,6 +116,11 @@ def measure(case):
         case.backward[threads] = float(np.median(backward))
 
 
+def median_seconds(function):
+    """The median time of as many calls as there are repeats."""
+    return float(np.median([seconds(function) for _ in range(FLAGS.repeats)]))
+
+
 def row(case, sparser):
     """A case as strings; `sparser` is the case before it, or `None`."""
     cells = [
@@ -128,18 +141,16 @@ def row(case, sparser):
             of_products,
             f"{times[1] / times[2]:.2f}",
         ]
-    return cells
+    return [*cells, f"{1000 * case.collect:.2f}", f"{1000 * case.spread:.2f}"]
 
 
 def dense_rate():
     """Operations a second of a dense product of two square matrices."""
     size = 2048
     matrix = tf.random.normal((size, size))
-    times = [
-        seconds(lambda: tf.matmul(matrix, matrix).numpy())
-        for _ in range(FLAGS.repeats)
-    ]
-    return 2 * size**3 / float(np.median(times))
+    return (
+        2 * size**3 / median_seconds(lambda: tf.matmul(matrix, matrix).numpy())
+    )
 
 
 def main(_):
@@ -159,6 +170,7 @@ def main(_):
     headings = ["LSTM", "batch", "density"]
     for way in ("forward", "backward"):
         headings += [f"{way} ms", "GFLOP/s", "products", "threads"]
+    headings += ["collect ms", "spread ms"]
     print_table(headings, rows)
     print(
         "GFLOP/s: on two threads; products: of the connections that this "

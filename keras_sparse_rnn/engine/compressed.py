@@ -10,6 +10,8 @@ import numpy as np
 # As in `kernels/recurrence.h`.
 PADDING = 16
 GROUP = 16
+# Keras's names of the matrices, of which a product has the first.
+MATRIX_NAMES = ("kernel", "recurrent_kernel")
 # Of both matrices together, which the kernels number by `int32`.
 MOST_PLACES = np.iinfo(np.int32).max
 
@@ -88,6 +90,9 @@ class Layout:
         input_copies: Integer, dropout masks of the inputs, at least 1.
         state_copies: Integer, dropout masks of the state, at least 1.
         tied: Boolean, whether lists are shared by the gates of a unit.
+
+    Raises:
+        ValueError: If there are more than `MOST_PLACES`.
     """
 
     kind: CellKind
@@ -96,6 +101,13 @@ class Layout:
     input_copies: int
     state_copies: int
     tied: bool
+
+    def __post_init__(self):
+        if self.place_count > MOST_PLACES:
+            raise ValueError(
+                f"The native engine takes matrices of {MOST_PLACES:,} places "
+                f"at most. Received: shapes={self.matrix_shapes}"
+            )
 
     @property
     def columns(self):
@@ -113,6 +125,10 @@ class Layout:
     def place_count(self):
         """Places of all matrices."""
         return sum(rows * columns for rows, columns in self.matrix_shapes)
+
+    def matrix_of(self, places):
+        """For each flat place 0 if it is in the kernel, or 1."""
+        return (places >= self.inputs * self.columns).astype(int)
 
     @property
     def weights_per_connection(self):

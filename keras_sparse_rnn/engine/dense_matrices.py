@@ -12,8 +12,6 @@ from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine.checked_arrays import check_array
 from keras_sparse_rnn.engine.checked_connections import check_connections
 
-_NAMES = ("kernel", "recurrent_kernel")
-
 
 def compress(
     kind, kernel_mask, recurrent_mask=None, input_copies=1, state_copies=1
@@ -82,12 +80,13 @@ def collect(settings, connections, matrices):
     """
     check_connections(settings, connections)
     shapes = connections.matrix_shapes
+    names = compressed.MATRIX_NAMES[: len(shapes)]
     if len(matrices) != len(shapes):
         raise ValueError(
-            f"{settings.owner} expects {len(shapes)} matrices of weights. "
+            f"{settings.owner} expects a list of `{'` and `'.join(names)}`. "
             f"Received: len(matrices)={len(matrices)}"
         )
-    for name, matrix, shape in zip(_NAMES, matrices, shapes, strict=False):
+    for name, matrix, shape in zip(names, matrices, shapes, strict=True):
         check_array(settings.owner, name, matrix, shape)
     weights = memory.empty(connections.places.shape)
     _run("ksr_gather", settings, connections, matrices, weights)
@@ -138,13 +137,6 @@ def _checked_units(kind, kernel_mask, recurrent_mask):
         raise ValueError(
             f"Both masks must have {columns} columns, {kind.gates} gates of "
             f"{units} units. Received: "
-            f"kernel_mask.shape={kernel_mask.shape}, "
-            f"recurrent_mask.shape={recurrent_mask.shape}"
-        )
-    if kernel_mask.size + recurrent_mask.size > compressed.MOST_PLACES:
-        raise ValueError(
-            f"The native engine takes matrices of {compressed.MOST_PLACES:,} "
-            "places at most. Received: "
             f"kernel_mask.shape={kernel_mask.shape}, "
             f"recurrent_mask.shape={recurrent_mask.shape}"
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import recurrence
+from keras_sparse_rnn.engine.compressed import MATRIX_NAMES
 from keras_sparse_rnn.engine.dense_matrices import collect
 from keras_sparse_rnn.engine.dense_matrices import compress
 from keras_sparse_rnn.engine.dense_matrices import spread
@@ -20,8 +21,7 @@ from keras_sparse_rnn.engine.dense_matrices import spread
 _REMEMBERED = 4
 
 # Next to the states, what gradients are of.
-_MATRICES = ("kernel", "recurrent_kernel")
-_DIFFERENTIABLE = ("sequences", *_MATRICES, "bias")
+_DIFFERENTIABLE = ("sequences", *MATRIX_NAMES, "bias")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,13 +217,12 @@ class NativeRecurrence:
             gradients[0] if has_outputs else None,
             list(gradients[has_outputs:]),
         )
-        bias = [] if result.bias is None else [result.bias]
-        return [
+        return _in_order(
             result.sequences,
-            *spread(self.settings, connections, result.weights),
-            *bias,
-            *result.states,
-        ]
+            spread(self.settings, connections, result.weights),
+            result.bias,
+            result.states,
+        )
 
     def _lost_gradient(self):
         return (
@@ -299,7 +298,7 @@ class _Given:
         arrays = [np.ascontiguousarray(array) for array in arrays]
         count = len(names)
         others = dict(zip(names, arrays[:count], strict=True))
-        matrices = [others.pop(name) for name in _MATRICES if name in others]
+        matrices = [others.pop(name) for name in MATRIX_NAMES if name in others]
         masks = others.pop("kernel_mask"), others.pop("recurrent_mask", None)
         return cls(
             matrices, masks, {"bias": None, "states": arrays[count:]} | others
@@ -316,21 +315,23 @@ class _Given:
             for name in ("input_dropout", "recurrent_dropout")
         ]
 
+    def zeros(self):
+        """Gradients where there are no samples."""
+        bias = self.others["bias"]
+        return _in_order(
+            np.zeros_like(self.others["sequences"]),
+            map(np.zeros_like, self.matrices),
+            None if bias is None else np.zeros_like(bias),
+            map(np.zeros_like, self.others["states"]),
+        )
+
     def arguments(self, weights):
         return recurrence.Arguments(weights=weights, **self.others)
 
-    def zeros(self):
-        """Gradients of all that there is, where there are no samples."""
-        bias = self.others["bias"]
-        return [
-            np.zeros_like(each)
-            for each in (
-                self.others["sequences"],
-                *self.matrices,
-                *([] if bias is None else [bias]),
-                *self.others["states"],
-            )
-        ]
+
+def _in_order(sequences, matrices, bias, states):
+    """Gradients in the order of `_DIFFERENTIABLE`, and of the states."""
+    return [sequences, *matrices, *([] if bias is None else [bias]), *states]
 
 
 def checksum(mask):

@@ -15,6 +15,7 @@ from keras_sparse_rnn.engine.checked_arrays import check_finite
 from keras_sparse_rnn.engine.checked_arrays import check_is_array
 from keras_sparse_rnn.engine.checked_connections import Fields
 from keras_sparse_rnn.engine.checked_connections import check_connections
+from keras_sparse_rnn.engine.compressed import MATRIX_NAMES
 from keras_sparse_rnn.engine.compressed import bias_gradient
 from keras_sparse_rnn.engine.compressed import row_bias
 
@@ -116,7 +117,6 @@ def forward(settings, connections, arguments, keeps_steps, wants_outputs):
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps)
-    _check_weights(settings.owner, connections, arguments.weights)
     batch, steps, _ = arguments.sequences.shape
     outputs = None
     if wants_outputs:
@@ -150,8 +150,8 @@ def backward(
     Raises:
         ValueError: If something is no array, or of another shape or type than
             it should be, or there are too few or too many states.
-        NativeKernelsError: If the lists of connections are out of range or
-            not in order.
+        NativeKernelsError: If a weight or bias is no finite number, or the
+            lists of connections are out of range or not in order.
         MemoryError: If there is not enough memory.
     """
     call = _Call(settings, connections, arguments, keeps_steps=True)
@@ -176,8 +176,8 @@ def backward(
         "bias_gradient", (copies, units * connections.kind.rows)
     )
     call.run("ksr_backward")
-    # In a fixed order, so that the same threads give the same bits.
-    weights = weights[:, : len(connections.places)].sum(axis=0)
+    count = len(connections.places)
+    weights = np.sum(weights[:, :count], axis=0, out=memory.empty(count))
     bias = None
     if arguments.bias is not None:
         bias = bias_gradient(
@@ -186,16 +186,6 @@ def backward(
             arguments.bias.shape,
         )
     return Gradients(sequences, weights, bias, states)
-
-
-def _check_weights(owner, connections, weights):
-    """Raises if a weight is no finite number, by its matrix's name."""
-    if np.isfinite(weights).all():
-        return
-    kernel_size = connections.inputs * connections.columns
-    is_of_kernel = connections.places < kernel_size
-    check_finite(owner, "kernel", weights[is_of_kernel])
-    check_finite(owner, "recurrent_kernel", weights[~is_of_kernel])
 
 
 class _Call(Fields):
@@ -219,6 +209,7 @@ class _Call(Fields):
         self.fields.keeps_steps = keeps_steps
         self.give("sequences", sequences, (batch, steps, inputs))
         self._check("weights", arguments.weights, connections.places.shape)
+        self._check_weights_are_finite(arguments.weights)
         self.fields.rows.weights = self.address(arguments.weights)
         if arguments.counts is not None:
             self._check("mask", arguments.counts, (batch, steps), np.bool_)
@@ -280,6 +271,14 @@ class _Call(Fields):
 
     def check(self, status):
         library.check(status, self.owner)
+
+    def _check_weights_are_finite(self, weights):
+        """Raises by the name of the matrix that a bad weight is of."""
+        if np.isfinite(weights).all():
+            return
+        which = self._connections.matrix_of(self._connections.places)
+        for index, name in enumerate(MATRIX_NAMES):
+            check_finite(self.owner, name, weights[which == index])
 
     def turn_weights(self, weights):
         """Gives the weights also feature by feature."""

@@ -6,8 +6,10 @@ import weakref
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_sparse_rnn.engine import checked_connections
+from keras_sparse_rnn.engine import dense_matrices
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine import native
@@ -177,7 +179,7 @@ def test_bad_connections_are_refused_before_a_kernel_runs(cell, field, spoil):
 @pytest.mark.parametrize(
     "change",
     [lambda x: x[:-4], lambda x: x.astype(np.int64), lambda x: x[::-1]],
-    ids=["too short", "int64", "with gaps"],
+    ids=["too short", "int64", "backwards"],
 )
 def test_places_of_weights_that_do_not_fit_are_refused(field, change):
     connections = connections_of("lstm")
@@ -208,6 +210,20 @@ def test_weights_of_other_connections_are_refused(cell, field, spoil):
     bad = changed(field, WEIGHT_SPOILS[spoil])(connections_of(cell))
     with pytest.raises(library.NativeKernelsError, match="not in order"):
         checked_connections.check_connections(SETTINGS, bad)
+
+
+@pytest.mark.usefixtures("no_kernel_runs")
+@pytest.mark.parametrize("change", [lambda x: x + 10_000, lambda x: x[::-1]])
+def test_no_weights_move_along_places_that_were_not_checked(change):
+    drawn = sequences.example(KINDS["lstm"])
+    places = drawn.connections.places
+    bad = dataclasses.replace(drawn.connections, places=change(places))
+    for function, given in (
+        (dense_matrices.collect, [drawn.kernel, drawn.recurrent_kernel]),
+        (dense_matrices.spread, drawn.arguments.weights),
+    ):
+        with pytest.raises(library.NativeKernelsError, match="out of range"):
+            function(SETTINGS, bad, given)
 
 
 @pytest.mark.usefixtures("no_kernel_runs")
@@ -385,22 +401,32 @@ def test_a_layers_connections_are_checked_before_they_are_used(monkeypatch):
 def test_memory_that_a_layer_cannot_have_is_an_error_of_that_call(monkeypatch):
     drawn = sequences.example(KINDS["lstm"])
     layer = native.NativeRecurrence(KINDS["lstm"], SETTINGS)
+    kernel = tf.constant(drawn.kernel)
+    inputs = dataclasses.replace(inputs_of(drawn), kernel=kernel)
+    empty, made = memory.empty, []
 
-    def outputs():
-        return layer(inputs_of(drawn), wants_outputs=True, training=True)[0]
+    def gradient(fails_at=None):
+        def limited(shape, dtype=np.float32):
+            made.append(shape)
+            if len(made) == fails_at:
+                empty(1 << 50)
+            return empty(shape, dtype)
 
-    expected = outputs().numpy()
-    empty = memory.empty
+        made.clear()
+        with monkeypatch.context() as context, tf.GradientTape() as tape:
+            context.setattr(memory, "empty", limited)
+            tape.watch(kernel)
+            outputs, _ = layer(inputs, wants_outputs=True, training=True)
+            return tape.gradient(outputs, kernel).numpy()
 
-    def enormous(shape, dtype=np.float32):
-        empty(1 << 50)
-        return empty(shape, dtype)
-
-    with monkeypatch.context() as context:
-        context.setattr(memory, "empty", enormous)
+    expected = gradient()
+    arrays = len(made)
+    assert arrays > 10
+    for fails_at in range(1, arrays + 1):
         with pytest.raises(MemoryError, match="Unable to allocate"):
-            outputs()
-    np.testing.assert_array_equal(outputs(), expected)
+            gradient(fails_at)
+        assert len(made) == fails_at
+    np.testing.assert_array_equal(gradient(), expected)
 
 
 def test_candidates_that_would_be_summed_before_the_reset():

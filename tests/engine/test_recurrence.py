@@ -289,6 +289,23 @@ def test_weights_that_are_not_finite_are_refused(matrix, value):
         )
 
 
+def test_weights_that_are_not_finite_are_refused_by_the_backward_pass():
+    drawn = sequences.example(KINDS["lstm"])
+    kept = recurrence.forward(
+        SETTINGS, drawn.connections, drawn.arguments, True, True
+    ).kept
+    drawn.arguments.weights[0] = np.nan
+    with pytest.raises(library.NativeKernelsError, match=r"Received: .*=nan$"):
+        recurrence.backward(
+            SETTINGS,
+            drawn.connections,
+            drawn.arguments,
+            kept,
+            drawn.outputs_gradient,
+            drawn.state_gradients,
+        )
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_bias_that_is_not_finite_is_refused(value):
     drawn = sequences.example(KINDS["lstm"])
