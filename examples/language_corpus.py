@@ -55,22 +55,29 @@ def read_corpus(data, vocabulary_size):
     )
 
 
-def windows_of(ids, batch_size, time_steps, part):
+def windows_of(ids, batch_size, time_steps, vocabulary_size, part):
     """A part of a text in windows; the end of a line stands before it.
 
     Args:
         ids: Integer array of shape `(n,)`.
         batch_size: Integer.
         time_steps: Integer.
+        vocabulary_size: Integer, which all ids must be below.
         part: String, which part of the text it is, for errors.
 
     Returns:
         Tuple of three arrays, as of `ksr.token_windows`.
 
     Raises:
-        ValueError: If the text is too short.
+        ValueError: If the text is too short, or of another vocabulary.
     """
     try:
-        return ksr.token_windows(ids, batch_size, time_steps, before=END_ID)
+        return ksr.token_windows(
+            ids,
+            batch_size,
+            time_steps,
+            before=END_ID,
+            vocabulary_size=vocabulary_size,
+        )
     except ValueError as error:
         raise ValueError(f"The part '{part}' of the text: {error}") from None

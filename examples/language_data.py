@@ -77,6 +77,11 @@ def load_language(name, data_dir=None, text_file=None):
                 f"Received: data_dir={str(data_dir)!r}"
             )
         return _docstrings()
+    if text_file is not None and data_dir is not None:
+        raise ValueError(
+            "Expected either a `text_file` or a `data_dir`. Received: "
+            f"text_file={str(text_file)!r}, data_dir={str(data_dir)!r}"
+        )
     if text_file is not None:
         return _one_file(text_file)
     if data_dir is None:
@@ -111,7 +116,7 @@ def _one_file(path):
     parts = (lines[:valid], lines[valid:test], lines[test:])
     if not all(parts):
         raise ValueError(
-            f"{path}: expected at least 20 lines, to set some aside for "
+            f"{path}: expected at least 11 lines, to set some aside for "
             f"validation and test. Received: {len(lines)} lines"
         )
     return LanguageData(

@@ -161,12 +161,6 @@ for name, (meaning, least, greatest) in SETTING_FLAGS.items():
         lower_bound=least,
         upper_bound=greatest,
     )
-    # NaN is beyond no bound.
-    flags.register_validator(
-        name,
-        lambda value: value is None or math.isfinite(value),
-        "must be a finite number",
-    )
 flags.DEFINE_bool(
     "jit", None, "Whether XLA compiles training. By default as Keras decides."
 )
@@ -178,11 +172,21 @@ flags.DEFINE_integer(
     upper_bound=2**32 - 1,
 )
 flags.DEFINE_integer(
-    "generate", 30, "How many tokens to write in the end.", lower_bound=0
+    "generate",
+    30,
+    "How many tokens to write in the end.",
+    lower_bound=0,
+    upper_bound=2**31 - 1,
 )
 flags.DEFINE_string("prompt", "the", "What the written tokens go on from.")
 flags.DEFINE_float(
     "temperature", 0.8, "Of what is written; 0: the likeliest.", lower_bound=0
+)
+flags.register_validator(
+    "prompt",
+    # A terminal of another encoding leaves bytes that are no characters.
+    lambda text: text == text.encode(errors="ignore").decode(),
+    "must be text in UTF-8",
 )
 flags.DEFINE_string(
     "output_dir",
@@ -201,6 +205,13 @@ flags.DEFINE_bool(
     "finished one with fewer --epochs, but for magnitude_pruning, granet and "
     "iss, which choose one of the last quarter of them.",
 )
+# NaN is beyond no bound.
+for name in (*SETTING_FLAGS, "temperature"):
+    flags.register_validator(
+        name,
+        lambda value: value is None or math.isfinite(value),
+        "must be a finite number",
+    )
 
 
 def fill_in_flags():

@@ -86,6 +86,7 @@ def main(argv):
                 getattr(corpus, part),
                 settings.batch_size,
                 settings.time_steps,
+                size.vocabulary_size,
                 part,
             )
             for part in ("train", "valid")
@@ -127,11 +128,11 @@ def main(argv):
         corpus.is_tokenized,
         *with_states(plain, size_of(plain, size)),
     ).export(saved_model)
-    try_saved_model(saved_model)
     # Now that all is done: who finds the file need not run it again.
     results_file(output).write_text(
         json.dumps({FLAGS.method: result}, indent=2) + "\n"
     )
+    try_saved_model(saved_model)
     command = [sys.executable, "examples/serve_language.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
 

@@ -234,8 +234,11 @@ class LanguageModel(tf.Module):
         """An id drawn by its logit; nobody wants to read `<unk>`."""
         logits = tf.cast(logits, "float32")
         unknown = tf.range(tf.shape(logits)[0]) == UNKNOWN_ID
-        logits = tf.where(unknown, logits.dtype.min, logits)
         warm = logits / tf.maximum(temperature, 1e-6)
+        # After that division: at a temperature of infinity all are equal.
+        warm, logits = (
+            tf.where(unknown, each.dtype.min, each) for each in (warm, logits)
+        )
         sampled = tf.random.stateless_categorical(
             warm[None], 1, seed, dtype="int32"
         )[0, 0]

@@ -102,13 +102,19 @@ def perplexity(plain, size, ids, settings, batch_size=1):
 
     Returns:
         Float.
+
+    Raises:
+        ValueError: If there is no token, or one that the model has no vector
+            for.
     """
     # The longer the faster; it makes no difference to states carried over.
-    time_steps = min(SCORED_AT_ONCE, -(-len(ids) // batch_size))
+    time_steps = min(SCORED_AT_ONCE, max(1, -(-len(ids) // batch_size)))
+    x, y, sample_weight = windows_of(
+        ids, batch_size, time_steps, size.vocabulary_size, "to score"
+    )
     reader = build_language_model(size, batch_size, time_steps)
     reader.set_weights(plain.get_weights())
     compile_model(reader, settings, jit=False)
-    x, y, sample_weight = windows_of(ids, batch_size, time_steps, "to score")
     return reader.evaluate(
         x,
         y,

@@ -31,22 +31,28 @@ def prepare_output(
         ValueError: If there is nothing to resume, or it had other settings or
             data. Of a run that has no fingerprint of its data, as those of
             earlier versions of the examples, the settings alone are compared.
-        OSError: If the last run's files cannot be removed.
+            Or if the folder cannot be made, cleared or written to.
     """
     folder = Path(folder)
     settings_file = folder / "flags.json"
     if resume:
         _check_resumable(settings, settings_file, fingerprint, may_be_longer)
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        # First: what a kill leaves half cleared is no run to resume.
-        settings_file.unlink(missing_ok=True)
-        _clear(folder, methods)
-    # At once, so that a kill leaves no half of it.
-    partial = settings_file.with_suffix(".partial")
     held = {**settings, FINGERPRINT: fingerprint}
-    partial.write_text(json.dumps(held, indent=2), encoding="utf-8")
-    partial.replace(settings_file)
+    try:
+        if not resume:
+            folder.mkdir(parents=True, exist_ok=True)
+            # First: what a kill leaves half cleared is no run to resume.
+            settings_file.unlink(missing_ok=True)
+            _clear(folder, methods)
+        # At once, so that a kill leaves no half of it.
+        partial = settings_file.with_suffix(".partial")
+        partial.write_text(json.dumps(held, indent=2), encoding="utf-8")
+        partial.replace(settings_file)
+    except OSError as error:
+        raise ValueError(
+            "`output_dir` must be a folder that can be cleared and written "
+            f"to. Received: output_dir={str(folder)!r} ({error})"
+        ) from error
     return folder
 
 
@@ -111,7 +117,7 @@ def _check_resumable(settings, settings_file, fingerprint, may_be_longer):
             "its flags.json. "
             f"Received: output_dir={str(settings_file.parent)!r}"
         )
-    earlier = json.loads(settings_file.read_text(encoding="utf-8"))
+    earlier = _read_settings(settings_file)
     different = {
         name: value
         for name, value in settings.items()
@@ -137,6 +143,20 @@ def _check_resumable(settings, settings_file, fingerprint, may_be_longer):
             f"{settings_file} holds: {FINGERPRINT}={before}. "
             f"Received: {FINGERPRINT}={fingerprint}"
         )
+
+
+def _read_settings(settings_file):
+    text = settings_file.read_bytes()
+    try:
+        held = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise ValueError(
+            f"{settings_file} must hold a run's flags as a JSON object. "
+            f"Received: {text[:60]!r}"
+        )
+    return held
 
 
 def _may_follow(name, value, earlier, may_be_longer):

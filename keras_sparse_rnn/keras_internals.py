@@ -233,7 +233,12 @@ def copy_unserialised(source, target):
 def rnn_states(layer):
     """State variables of a stateful `RNN` layer: Keras does not track them."""
     states = getattr(layer, "states", None)
-    return [] if states is None else keras.tree.flatten(states)
+    return [
+        each
+        for each in keras.tree.flatten([] if states is None else states)
+        # Layers of other kinds may mean something else by the name.
+        if isinstance(each, keras.Variable)
+    ]
 
 
 def inner_optimizers(optimizer):

@@ -99,11 +99,18 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
         self.mode = mode
         self._is_training = False
 
+    def set_model(self, model):
+        super().set_model(model)
+        # Called before `fit` and before an evaluation of its own, but not
+        # before validation. That `fit` was broken off nobody tells.
+        self._is_evaluated_alone = True
+
     def on_train_begin(self, logs=None):
         # An evaluation that was broken off may have left the averages there.
         for optimizer in self._optimizers():
             optimizer.take_weights_back()
         self._is_training = True
+        self._is_evaluated_alone = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self._is_noted = False
@@ -115,7 +122,8 @@ class NonMonotoneAveraging(keras.callbacks.Callback):
     def on_test_end(self, logs=None):
         for each, opened in zip(self._optimizers(), self._opened, strict=True):
             each.take_weights_back(opened)
-        if not self._is_training:
+        is_alone, self._is_evaluated_alone = self._is_evaluated_alone, False
+        if is_alone or not self._is_training:
             return
         name = self.monitor.removeprefix(_PREFIX)
         if name not in (logs or {}):

@@ -9,9 +9,9 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
     """The exponential of the mean cross-entropy over tokens, in nats.
 
     Over all tokens since it was reset, each by its weight: that of a whole
-    evaluation is no mean of those of its batches. Pass it as one of
-    `weighted_metrics` where sample weights tell tokens from padding, as those
-    of `token_windows` do.
+    evaluation is no mean of those of its batches. Before any token it is 1.
+    Pass it as one of `weighted_metrics` where sample weights tell tokens from
+    padding, as those of `token_windows` do.
 
     Args:
         name: String. Defaults to `"perplexity"`.

@@ -280,6 +280,38 @@ def test_what_is_loaded_after_an_evaluation_was_broken_off_stays(is_new):
     assert_equal(begins.weights, loaded)
 
 
+class Interrupts(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def worse(model, averaging):
+    """Evaluates at what is worse than validation was."""
+    x, y = arrays()
+    model.evaluate(x, 100 - y, verbose=0, callbacks=[averaging])
+
+
+def test_an_evaluation_after_fit_was_broken_off_is_no_validation():
+    model, averaging = make_model(), ksr.NonMonotoneAveraging(patience=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, averaging, Interrupts())
+    before = np.array(model.optimizer.monitored_values)
+    worse(model, averaging)
+    np.testing.assert_array_equal(model.optimizer.monitored_values, before)
+    assert not model.optimizer.is_averaging
+
+
+def test_an_evaluation_of_its_own_within_fit_is_no_validation():
+    expected = fit(make_model(), ksr.NonMonotoneAveraging(patience=1))
+    averaging = ksr.NonMonotoneAveraging(patience=1)
+    evaluates = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: worse(model, averaging)
+    )
+    model = make_model()
+    assert fit(model, averaging, evaluates) == expected
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_other_optimizers_are_refused(optimizer):
     with pytest.raises(ValueError, match=r"AveragedSGD`.*Received: optimizer="):

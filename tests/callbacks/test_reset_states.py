@@ -66,3 +66,25 @@ def test_states_are_0_when_training_has_ended():
         callbacks=[ksr.ResetStates()],
     )
     assert not any(np.asarray(each).any() for each in model.layers[0].states)
+
+
+def test_a_layer_of_another_kind_may_have_states_that_are_none():
+    class Counts(keras.layers.Layer):
+        states = ("idle", None)
+
+        def call(self, inputs):
+            return inputs
+
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(2, 3, 2)), Counts(), stateful_model()]
+    )
+    model.compile("sgd", "mse")
+    model.fit(
+        X,
+        np.zeros((6, 1)),
+        batch_size=2,
+        verbose=0,
+        callbacks=[ksr.ResetStates()],
+    )
+    states = model.layers[-1].layers[0].states
+    assert not any(np.asarray(each).any() for each in states)

@@ -111,5 +111,19 @@ def test_empty_file_is_refused(tmp_path):
 def test_file_of_few_lines_is_refused(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("one\ntwo\n")
-    with pytest.raises(ValueError, match=r"at least 20 lines.*ived: 2 lines"):
+    with pytest.raises(ValueError, match=r"at least 11 lines.*ived: 2 lines"):
         load_language("text", text_file=path)
+    path.write_text("line\n" * 10)
+    with pytest.raises(ValueError, match="Received: 10 lines"):
+        load_language("text", text_file=path)
+    path.write_text("line\n" * 11)
+    assert load_language("text", text_file=path).test == "line"
+
+
+def test_one_file_and_a_folder_are_one_too_many(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("line\n" * 20)
+    with pytest.raises(
+        ValueError, match=r"either a `text_file` or .*, data_dir='none'"
+    ):
+        load_language("text", "none", path)

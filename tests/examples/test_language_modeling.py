@@ -203,6 +203,12 @@ def test_a_run_is_not_resumed_with_another_text_or_another_window_of_epochs(
         (("--depth=0",), "--depth=0"),
         (("--dropout_hidden=1",), "--dropout_hidden=1"),
         (("--sparsity=nan",), "--sparsity=nan"),
+        (("--temperature=nan",), "--temperature=nan"),
+        (("--temperature=inf",), "must be a finite number"),
+        (("--generate=3000000000",), "--generate=3000000000"),
+        # A byte that is no character.
+        (("--prompt=caf\udce9",), "must be text in UTF-8"),
+        (("--data_dir=none",), "data_dir='none'"),
         (("--time_steps=30",), "'valid' of the text"),
         (("--engine=native",), "engine='native', clipping='dense'"),
         (("--engine=native", "--model=rhn"), "engine='native', model='rhn'"),

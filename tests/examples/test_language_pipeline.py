@@ -160,3 +160,16 @@ def test_saved_model_loads_without_keras(trained, tmp_path):
         loaded.signatures["serving_default"](text=texts)["perplexity"],
         module.score(texts)["perplexity"],
     )
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-9, 1.0, 1e30, np.inf])
+def test_nothing_unknown_is_written_at_any_temperature(trained, temperature):
+    _, language_model = trained
+    logits = tf.constant([0.0, 9.0, 1.0, 0.0, 2.0, 0.0, 0.0])
+    drawn = {
+        int(language_model.drawn(logits, temperature, (seed, 0)))
+        for seed in range(200)
+    }
+    assert WORDS.index(b"<unk>") not in drawn
+    assert temperature > 0.1 or drawn == {4}
+    assert temperature <= 1 or len(drawn) == 6

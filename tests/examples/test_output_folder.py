@@ -44,7 +44,7 @@ def test_what_cannot_be_cleared_is_no_run_to_resume(tmp_path, monkeypatch):
         raise PermissionError(path)
 
     monkeypatch.setattr("shutil.rmtree", refuse)
-    with pytest.raises(PermissionError):
+    with pytest.raises(ValueError, match=r"Received: output_dir=.*saved_model"):
         prepare_output(folder, SETTINGS, resume=False, methods=METHODS)
     with pytest.raises(ValueError, match="expects the output folder of an"):
         prepare_output(folder, SETTINGS, resume=True, methods=METHODS)
@@ -118,6 +118,24 @@ def test_a_run_without_a_fingerprint_gets_one_when_it_is_resumed(tmp_path):
         prepare_output(tmp_path, SETTINGS, True, METHODS, fingerprint=17)
     with pytest.raises(ValueError, match="Received: data_fingerprint=18"):
         prepare_output(tmp_path, SETTINGS, True, METHODS, fingerprint=18)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_is_no_folder(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(
+        ValueError, match=rf"must be a folder .*Received: output_dir='.*{name}'"
+    ):
+        prepare_output(tmp_path / name, SETTINGS, False, METHODS)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", [b"", b'{"epochs": ', b"[1]", b"\xff\xff"])
+def test_flags_that_cannot_be_read_are_named(tmp_path, text):
+    (tmp_path / "flags.json").write_bytes(text)
+    with pytest.raises(ValueError, match=r"flags\.json must .*Received: b'"):
+        prepare_output(tmp_path, SETTINGS, True, METHODS)
+    assert (tmp_path / "flags.json").read_bytes() == text
 
 
 def test_resuming_needs_an_earlier_run(tmp_path):
