@@ -12,6 +12,7 @@ from keras_sparse_rnn.engine import checked_connections
 from keras_sparse_rnn.engine import library
 from keras_sparse_rnn.engine import memory
 from keras_sparse_rnn.engine import recurrence
+from tests.engine import dense_reference
 from tests.engine import sequences
 from tests.engine.sequences import KINDS
 
@@ -58,7 +59,7 @@ def test_outputs_states_and_gradients(name, data):
         keeps_gates=data.draw(st.booleans(), "keeps_gates"),
         threads=data.draw(st.integers(1, 3), "threads"),
     ):
-        expected = sequences.reference(drawn, backwards, found)
+        expected = dense_reference.reference(drawn, backwards, found)
         sequences.assert_close(found, expected, of=instructions)
 
 
@@ -68,7 +69,7 @@ def test_a_sum_that_cancels_is_as_exact_as_its_terms():
         KINDS["lstm"], batch=1, steps=1, inputs=1, units=90, density=0.125
     )
     for instructions, found in sequences.run_everywhere(drawn):
-        expected = sequences.reference(drawn, False, found)
+        expected = dense_reference.reference(drawn, False, found)
         sequences.assert_close(found, expected, of=instructions)
 
 
@@ -80,7 +81,7 @@ def test_the_reference_agrees_with_finite_differences(name):
         input_copies=KINDS[name].gates,
         state_copies=KINDS[name].gates,
     )
-    arrays = sequences.reference(drawn).arrays
+    arrays = dense_reference.reference(drawn).arrays
     rng = np.random.default_rng(0)
 
     def value_of(name):
@@ -92,7 +93,7 @@ def test_the_reference_agrees_with_finite_differences(name):
             arguments = dataclasses.replace(drawn.arguments, **changed)
             changed = {"arguments": arguments}
         moved = dataclasses.replace(drawn, **changed)
-        found = sequences.reference(moved).arrays
+        found = dense_reference.reference(moved).arrays
         total = (found["outputs"] * drawn.outputs_gradient).sum()
         for index, gradient in enumerate(drawn.state_gradients):
             total += (found[f"state {index}"] * gradient).sum()
