@@ -1,4 +1,4 @@
-"""Which engine a layer is given, by its size, its settings and the machine."""
+"""Which engine a recurrent layer is given: by size, settings and machine."""
 
 import re
 import warnings
@@ -11,8 +11,10 @@ import tensorflow as tf
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.engine import choice
 from keras_sparse_rnn.engine import compressed
-from keras_sparse_rnn.engine import library
+from tests.engine.chosen import built
 from tests.layers.engines import needs_kernels
+
+pytestmark = pytest.mark.usefixtures("_without_gpu")
 
 
 def own_activation(x):
@@ -75,23 +77,6 @@ AGAINST = {
 against = pytest.mark.parametrize(
     ("arguments", "reason"), AGAINST.values(), ids=AGAINST
 )
-
-
-@pytest.fixture(autouse=True)
-def _without_gpu(monkeypatch):
-    """The choice is the same where the tests run on a machine with a GPU."""
-    monkeypatch.setattr(choice, "_has_gpu", lambda: False)
-
-
-@pytest.fixture
-def _without_kernels(monkeypatch):
-    monkeypatch.setattr(library, "missing_reason", library.how_to_get_them)
-
-
-def built(engine="auto", units=128, sparsity=0.9, cls=ksr.SparseLSTM, **kwargs):
-    layer = cls(units, sparsity=sparsity, engine=engine, name="mine", **kwargs)
-    layer.build((None, None, 64))
-    return layer
 
 
 @pytest.mark.parametrize(
@@ -167,90 +152,6 @@ def test_density_is_of_both_matrices_together(of_inputs, of_state, expected):
     assert layer.engine_in_use == expected
 
 
-def built_dense(inputs, units, sparsity, engine="auto", **arguments):
-    layer = ksr.SparseDense(
-        units, sparsity=sparsity, engine=engine, name="mine", **arguments
-    )
-    layer.build((None, inputs))
-    return layer
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    ("inputs", "units", "sparsity", "expected"),
-    [
-        (1024, 1024, 0.97, "native"),
-        (1023, 1024, 0.97, "masked"),
-        (1024, 1024, 0.96, "masked"),
-        (1024, 1024, 0, "masked"),
-        (128, 8192, 0.97, "native"),
-        (2**14, 64, 0.99, "native"),
-        # Too few units for blocks of rows to be worth it.
-        (2**15, 63, 0.99, "masked"),
-        (2**15, 2, 0.99, "masked"),
-        (4, 2, 0.5, "masked"),
-    ],
-)
-def test_auto_goes_by_the_places_and_density_of_a_dense_layer(
-    inputs, units, sparsity, expected
-):
-    layer = built_dense(inputs, units, sparsity)
-    assert layer.engine_in_use == expected
-    assert layer.supports_jit == (expected == "masked")
-
-
-@needs_kernels
-@pytest.mark.parametrize("engine", ["masked", "native"])
-@pytest.mark.parametrize(("units", "sparsity"), [(4, 0), (1024, 0.97)])
-def test_a_dense_layers_engine_asked_for_is_had(engine, units, sparsity):
-    layer = built_dense(1024, units, sparsity, engine)
-    assert layer.engine_in_use == engine
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    "policy", ["mixed_float16", "mixed_bfloat16", "float64"]
-)
-def test_a_dense_layer_of_another_type_is_masked_with_one_warning(policy):
-    with pytest.warns(
-        UserWarning,
-        match=f"^SparseDense 'mine' runs on the .* float32, not {policy}",
-    ) as caught:
-        layer = built_dense(1024, 1024, 0.97, dtype=policy)
-    assert len(caught) == 1
-    assert layer.engine_in_use == "masked"
-    assert built_dense(8, 8, 0.5, dtype=policy).engine_in_use == "masked"
-    with pytest.raises(
-        ValueError,
-        match=f"^SparseDense 'mine' cannot run on the native engine: .*{policy}"
-        r"\. .*Received: engine='native'$",
-    ):
-        built_dense(8, 8, 0.5, "native", dtype=policy)
-
-
-@needs_kernels
-@pytest.mark.parametrize("activation", [None, "softmax", own_activation])
-def test_a_dense_layer_has_any_activation(activation):
-    layer = built_dense(1024, 1024, 0.97, activation=activation)
-    assert layer.engine_in_use == "native"
-
-
-@needs_kernels
-@pytest.mark.parametrize(
-    ("engine", "units", "expected"),
-    [
-        ("auto", 64, True),
-        ("auto", 2, False),
-        ("native", 2, True),
-        ("masked", 4096, False),
-    ],
-)
-def test_what_dense_layer_may_come_to_run_natively(engine, units, expected):
-    layer = ksr.SparseDense(units, sparsity=0.98, engine=engine)
-    assert choice.may_be_native(layer) == expected
-    assert layer.supports_jit != expected
-
-
 @needs_kernels
 @pytest.mark.parametrize("engine", ["masked", "native"])
 @pytest.mark.parametrize(("units", "sparsity"), [(4, 0), (128, 0.9)])
@@ -312,39 +213,6 @@ def test_native_is_refused_where_it_cannot_be_had(arguments, reason):
         built("native", **arguments)
 
 
-@pytest.mark.usefixtures("_without_kernels")
-def test_missing_kernels_are_told_once_in_a_process():
-    with pytest.warns(UserWarning, match="masked engine") as caught:
-        layers = [built(), *map(loaded, [ksr.SparseGRU] * 2), built()]
-    assert len(caught) == 1
-    message = str(caught[0].message)
-    assert "SparseLSTM 'mine' runs on the masked engine" in message
-    assert "as do others that could run on the native one" in message
-    assert "apt-get install g++" in message
-    assert "--force-reinstall" in message
-    assert {layer.engine_in_use for layer in layers} == {"masked"}
-
-
-@pytest.mark.usefixtures("_without_kernels")
-def test_missing_kernels_are_not_told_to_who_would_not_use_them():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for arguments in (
-            {"units": 4},
-            {"sparsity": 0.1},
-            {"engine": "masked"},
-        ):
-            assert built(**arguments).engine_in_use == "masked"
-
-
-@pytest.mark.usefixtures("_without_kernels")
-def test_missing_kernels_are_an_error_if_they_are_asked_for():
-    with pytest.raises(
-        ValueError, match=r"apt-get install g\+\+.*Received: engine='native'$"
-    ):
-        built("native")
-
-
 def test_other_backends_are_masked_and_say_so_only_if_asked(monkeypatch):
     automatic, native = (
         ksr.SparseLSTM(128, sparsity=0.9, engine=engine)
@@ -381,14 +249,6 @@ def test_what_may_come_to_run_natively_before_it_is_built(
 ):
     layer = ksr.SparseLSTM(units, sparsity=0.9, engine=engine, **arguments)
     assert choice.may_be_native(layer) == expected
-
-
-@needs_kernels
-def test_nothing_may_run_natively_without_kernels(monkeypatch):
-    layer = ksr.SparseLSTM(128, sparsity=0.9, engine="native")
-    assert choice.may_be_native(layer)
-    monkeypatch.setattr(library, "missing_reason", lambda: "a reason")
-    assert not choice.may_be_native(layer)
 
 
 @needs_kernels
@@ -432,17 +292,6 @@ def test_matrices_of_more_places_are_masked_or_refused(monkeypatch):
         built("native")
 
 
-@needs_kernels
-def test_a_dense_kernel_of_more_places_is_masked_or_refused(monkeypatch):
-    monkeypatch.setattr(compressed, "MOST_PLACES", 2**20 - 1)
-    with pytest.warns(UserWarning, match="number 1,048,575 at most") as caught:
-        layer = built_dense(1024, 1024, 0.97)
-    assert len(caught) == 1
-    assert layer.engine_in_use == "masked"
-    with pytest.raises(ValueError, match=r"1,048,576 places, .*'native'$"):
-        built_dense(1024, 1024, 0.97, "native")
-
-
 class DoublingCell(ksr.SparseLSTMCell):
     """Computes otherwise than the cell that it extends."""
 
@@ -462,47 +311,6 @@ def test_a_cell_of_ones_own_is_masked():
     assert layer.engine_in_use == "masked"
     with pytest.raises(ValueError, match=r"DoublingCell.*Received: engine="):
         built("native", cls=DoublingLSTM)
-
-
-def loaded(cls):
-    """A layer of a file that was saved where it was native."""
-    masked = cls(128, sparsity=0.9, engine="masked", name="mine")
-    masked.build((None, None, 64))
-    serialised = keras.saving.serialize_keras_object(masked)
-    serialised["config"]["engine"] = "native"
-    return keras.saving.deserialize_keras_object(serialised)
-
-
-@pytest.mark.usefixtures("_without_kernels")
-@pytest.mark.parametrize("cls", [ksr.SparseLSTM, ksr.SparseDense])
-def test_a_saved_native_layer_is_masked_where_there_are_no_kernels(cls):
-    with pytest.warns(UserWarning, match="'mine' runs on the masked engine"):
-        layer = loaded(cls)
-    assert layer.engine_in_use == "masked"
-    assert layer.get_config()["engine"] == "native"
-
-
-# What Keras makes of a layer that was not built, without a file.
-COPIES = {
-    "from_config": lambda layer: type(layer).from_config(layer.get_config()),
-    "serialised": lambda layer: keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(layer)
-    ),
-    "clone": lambda layer: keras.models.clone_model(keras.Sequential([layer])),
-    "bidirectional": keras.layers.Bidirectional,
-    "time distributed": keras.layers.TimeDistributed,
-}
-
-
-@pytest.mark.usefixtures("_without_kernels")
-@pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
-def test_a_copy_that_was_not_loaded_is_native_or_an_error(copy):
-    layer = ksr.SparseLSTM(8, sparsity=0.9, engine="native")
-    steps = (3,) if copy is keras.layers.TimeDistributed else ()
-    with pytest.raises(
-        ValueError, match=r"apt-get install g\+\+.*Received: engine='native'$"
-    ):
-        copy(layer).build((2, *steps, 4, 5))
 
 
 @needs_kernels
