@@ -119,10 +119,16 @@ def _one_file(path):
             f"{path}: expected at least 11 lines, to set some aside for "
             f"validation and test. Received: {len(lines)} lines"
         )
+    for part, its_lines in zip(PARTS, parts, strict=True):
+        if not any(map(str.strip, its_lines)):
+            raise ValueError(
+                f"{path}: expected words in each part, but all lines of the "
+                f"part '{part}' are empty. Received: {len(its_lines)} lines"
+            )
     return LanguageData(
         "text",
         f"{Path(path).name}, {len(lines):,} lines",
-        *map("\n".join, parts),
+        *("".join(f"{line}\n" for line in part) for part in parts),
         is_tokenized=False,
     )
 

@@ -101,8 +101,8 @@ flags.DEFINE_string(
     "data_dir",
     None,
     "Folder that holds the text in three parts, itself or in a folder of the "
-    "data set's name: ptb.train.txt or train.txt, and so on, also as .gz or "
-    ".xz.",
+    "data set's name: ptb.train.txt, wiki.train.tokens or train.txt, and so "
+    "on, also as .gz or .xz.",
 )
 flags.DEFINE_string(
     "text_file",

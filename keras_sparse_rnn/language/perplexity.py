@@ -36,9 +36,16 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
     def update_state(self, y_true, y_pred, sample_weight=None):
         # Keras 3.12's metric has no such argument.
         ignored = getattr(self, "ignore_class", None)
-        if sample_weight is None and ignored is not None:
-            # Keras takes what is ignored out of weights, if there are any.
-            sample_weight = ops.ones_like(y_true, dtype=self.dtype)
+        if ignored is not None:
+            # Keras takes what is ignored out of weights, if there is one for
+            # each token.
+            of_tokens = ops.ones_like(y_true, dtype=self.dtype)
+            if sample_weight is not None:
+                given = ops.cast(sample_weight, self.dtype)
+                while ops.ndim(given) < ops.ndim(of_tokens):
+                    given = ops.expand_dims(given, -1)
+                of_tokens = of_tokens * given
+            sample_weight = of_tokens
         return super().update_state(y_true, y_pred, sample_weight)
 
     def result(self):

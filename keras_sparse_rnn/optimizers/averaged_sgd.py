@@ -39,7 +39,7 @@ class AveragedSGD(keras.optimizers.SGD):
 
     The learning rate is constant from there on: a schedule ends where averaging
     begins. Callbacks such as `keras.callbacks.ReduceLROnPlateau`, decay on
-    plateau, may still set one that is a number.
+    plateau, may still set one that is a number; a schedule is refused then.
 
     When `fit` ends, the averages take the place of the weights, as with Keras's
     moving average: `finalize_variable_values()`. Averages, numbers of updates
@@ -202,6 +202,12 @@ class AveragedSGD(keras.optimizers.SGD):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
+        if callable(learning_rate) and self.is_averaging:
+            raise ValueError(
+                "The learning rate of AveragedSGD is constant since averaging "
+                "began: expected a number. "
+                f"Received: learning_rate={learning_rate}"
+            )
         keras.optimizers.SGD.learning_rate.fset(self, learning_rate)
 
     def apply(self, grads, trainable_variables=None):

@@ -51,9 +51,28 @@ def test_last_tenth_of_a_file_is_set_aside(tmp_path):
     path = tmp_path / "book.txt"
     path.write_text("\n".join(f"line {i}" for i in range(100)) + "\n")
     data = load_language("text", text_file=path)
-    assert data.train.split("\n") == [f"line {i}" for i in range(90)]
-    assert data.valid.split("\n") == [f"line {i}" for i in range(90, 95)]
-    assert data.test.split("\n") == [f"line {i}" for i in range(95, 100)]
+    assert data.train == "".join(f"line {i}\n" for i in range(90))
+    assert data.valid == "".join(f"line {i}\n" for i in range(90, 95))
+    assert data.test == "".join(f"line {i}\n" for i in range(95, 100))
+
+
+def test_an_empty_line_is_kept_where_a_part_ends(tmp_path):
+    path = tmp_path / "book.txt"
+    lines = ["two words"] * 40
+    lines[35] = lines[37] = ""
+    path.write_text("\n".join(lines) + "\n")
+    data = load_language("text", text_file=path)
+    assert data.train + data.valid + data.test == path.read_text()
+    assert len(tokens_of(data.train, data.is_tokenized)) == 35 * 3 + 1
+
+
+def test_a_part_of_empty_lines_is_refused(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("words\n" * 95 + " \n" * 5)
+    with pytest.raises(
+        ValueError, match=r"book\.txt: .*part 'test' are empty.*: 5 lines$"
+    ):
+        load_language("text", text_file=path)
 
 
 @pytest.mark.parametrize("ending", ["", ".xz"])
@@ -117,7 +136,7 @@ def test_file_of_few_lines_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Received: 10 lines"):
         load_language("text", text_file=path)
     path.write_text("line\n" * 11)
-    assert load_language("text", text_file=path).test == "line"
+    assert load_language("text", text_file=path).test == "line\n"
 
 
 def test_one_file_and_a_folder_are_one_too_many(tmp_path):

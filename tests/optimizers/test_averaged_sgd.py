@@ -241,6 +241,20 @@ def test_a_learning_rate_that_is_a_number_may_still_be_set():
     assert float(optimizer.learning_rate) == 0.25
 
 
+@pytest.mark.parametrize("first", [0.25, decaying])
+def test_a_schedule_set_after_averaging_began_is_refused(first):
+    first = first() if callable(first) else first
+    optimizer = ksr.AveragedSGD(first)
+    optimizer.learning_rate = decaying()
+    optimizer.start_averaging(learning_rate=0.25)
+    for schedule in (decaying(), lambda: 0.5):
+        with pytest.raises(
+            ValueError, match=r"expected a number\. Received: learning_rate=<"
+        ):
+            optimizer.learning_rate = schedule
+    assert float(optimizer.learning_rate) == 0.25
+
+
 def test_before_averaging_began_the_average_is_the_weight():
     optimizer, variables = ksr.AveragedSGD(0.1), make_variables()
     with optimizer.averaged_weights():
