@@ -46,15 +46,21 @@ def run_logged(command, output, environment, folder=None):
         folder: Path to run it in. Defaults to `None`, the present one.
 
     Raises:
-        subprocess.CalledProcessError: If it fails.
+        subprocess.CalledProcessError: If it fails. Its `output` is the last
+            line that it printed.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    with open(output.with_name(f"{output.name}.log"), "a") as log:
-        subprocess.run(
+    log = output.with_name(f"{output.name}.log")
+    with open(log, "a") as file:
+        done = subprocess.run(
             command,
             cwd=folder,
-            check=True,
-            stdout=log,
+            check=False,
+            stdout=file,
             stderr=subprocess.STDOUT,
             env=environment,
         )
+    if done.returncode:
+        printed = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line for line in reversed(printed) if line.strip()), "")
+        raise subprocess.CalledProcessError(done.returncode, command, last)

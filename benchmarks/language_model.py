@@ -12,6 +12,7 @@ medians.
 
 import contextlib
 import pathlib
+import re
 import sys
 
 import keras
@@ -48,6 +49,19 @@ flags.DEFINE_string(
     str(ROOT / "benchmarks" / "results" / "language_model.json"),
     "File to write, case by case.",
 )
+
+for name, pattern, expected in (
+    ("sizes", "[1-9][0-9]*", "integers"),
+    ("depths", "[1-9][0-9]*x[1-9][0-9]*", "units and depth, as 830x10"),
+    ("sparsities", r"0?\.[0-9]+|0", "numbers of at least 0 below 1"),
+):
+    flags.register_validator(
+        name,
+        lambda values, pattern=pattern: all(
+            re.fullmatch(pattern, each) for each in values
+        ),
+        f"expects {expected}, parted by commas",
+    )
 
 VOCABULARY_SIZE = 10_000
 BATCH = 20

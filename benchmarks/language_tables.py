@@ -90,6 +90,8 @@ def main(_):
     unknown = [key for key in FLAGS.rows if key not in keys]
     if unknown:
         sys.exit(f"`--rows` must be of {keys}. Received: rows={unknown}")
+    if FLAGS.data_dir is None:
+        sys.exit("Expected Penn Treebank's folder. Received: data_dir=None")
     changed = changed_by(further_arguments())
     runs = {
         f"{row.key}{changed}": row

@@ -31,6 +31,8 @@ from sparsity_points import curve
 from sparsity_points import points
 from sparsity_points import result_elsewhere
 
+# What `curves()` returns.
+CURVES = ("dense", "by rewire rate", "by sparsity")
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 FLAGS = flags.FLAGS
@@ -120,13 +122,13 @@ def report(results):
             title = f"{task.title} {changed}".strip()
             found = curves(name, results, changed)
             lines.extend(
-                [title, f"{rate:g}", f"{sparsity:.2%}", f"{value:.2f}"]
-                for each in found
+                [title, of, f"{rate:g}", f"{sparsity:.2%}", f"{value:.2f}"]
+                for of, each in zip(CURVES, found, strict=True)
                 for rate, sparsity, value in each
             )
             if any(found):
                 panels.append((dataclasses.replace(task, title=title), *found))
-    print_table(("task", "rewire rate", "sparsity", "value"), lines)
+    print_table(("task", "curve", "rewire rate", "sparsity", "value"), lines)
     if panels:
         draw(panels, FLAGS.figure)
 
@@ -135,6 +137,8 @@ def main(_):
     unknown = [name for name in FLAGS.tasks if name not in TASKS]
     if unknown:
         sys.exit(f"`--tasks` must be of {[*TASKS]}. Received: tasks={unknown}")
+    if FLAGS.data_dir is None:
+        sys.exit("Expected the data sets' folder. Received: data_dir=None")
     changed = changed_by(FLAGS.argument)
     runs = {
         f"{point.key}{changed}": point

@@ -1,5 +1,7 @@
 """Accuracy and perplexity against rewire rate and sparsity, as a figure."""
 
+import textwrap
+
 import matplotlib
 import numpy as np
 
@@ -39,6 +41,7 @@ def draw(panels, path):
             xlabel="sparsity, %",
         )
         for axis in row:
+            axis.set_title(textwrap.fill(axis.get_title(), 54))
             axis.title.set_fontsize("medium")
             axis.grid(alpha=0.3)
         if any(axis.lines for axis in row):

@@ -58,7 +58,7 @@ def run_each(runs, run):
         except subprocess.CalledProcessError as error:
             # The others must not wait for somebody to see it.
             failed.append(each)
-            print(f"failed: {error}", flush=True)
+            print(f"failed: {error}\n{error.output or ''}", flush=True)
     return failed
 
 

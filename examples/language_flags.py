@@ -35,7 +35,12 @@ SETTING_FLAGS = {
         None,
     ),
     "epochs": ("Epochs.", 1, None),
-    "vocabulary_size": ("Most frequent tokens that get a vector.", 3, None),
+    "vocabulary_size": (
+        "Most frequent tokens that get a vector; of wikitext-2 all "
+        f"{WIKITEXT_2_VOCABULARY_SIZE} where it is not given.",
+        3,
+        None,
+    ),
     "learning_rate": ("SGD's.", 0, None),
     "momentum": ("SGD's.", 0, BELOW_1),
     "clip_norm": (
@@ -193,17 +198,18 @@ flags.DEFINE_string(
     None,
     "Folder to write to. By default language_modeling_output/DATASET in the "
     "current folder. A run without --resume removes what the last one wrote "
-    "there. TensorBoard's logs go to --log_dir instead where that is given, "
-    "and stay.",
+    "there. TensorBoard's logs go to --log_dir, a flag that absl has already, "
+    "instead where that is given, and stay.",
 )
 # absl itself defines --log_dir, and uses it only when told to. Here it is
 # TensorBoard's, by default `logs` in the output folder.
 flags.DEFINE_bool(
     "resume",
     False,
-    "Go on where a killed run with the same flags and the same text was, or a "
-    "finished one with fewer --epochs, but for magnitude_pruning, granet and "
-    "iss, which choose one of the last quarter of them.",
+    "Go on where a killed run with the same flags and the same text was, or "
+    "with a finished run, by more --epochs than it had, but for "
+    "magnitude_pruning, granet and iss, which choose one of the last quarter "
+    "of them.",
 )
 # NaN is beyond no bound.
 for name in (*SETTING_FLAGS, "temperature"):

@@ -22,6 +22,7 @@ import contextlib
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import keras
@@ -56,6 +57,7 @@ from method_cost import model_cost
 from method_cost import training_ratio
 from methods import METHODS
 from methods import Plan
+from output_folder import interruptible
 from output_folder import paths
 from output_folder import prepare_output
 from output_folder import results_file
@@ -115,9 +117,10 @@ def main(argv):
         f"tokens, vocabulary of {len(corpus.vocabulary):,}",
         flush=True,
     )
-    model, plain, result = train(
-        settings, size, corpus, (train_windows, valid_windows), output
-    )
+    with interruptible():
+        model, plain, result = train(
+            settings, size, corpus, (train_windows, valid_windows), output
+        )
     print_result(result)
     if ksr.sparse_weights(model):
         print(f"\n{ksr.sparsity_report(model)}")
@@ -132,7 +135,7 @@ def main(argv):
     results_file(output).write_text(
         json.dumps({FLAGS.method: result}, indent=2) + "\n"
     )
-    try_saved_model(saved_model)
+    try_saved_model(saved_model, data.test)
     command = [sys.executable, "examples/serve_language.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
 
@@ -285,17 +288,19 @@ def print_result(result):
     )
 
 
-def try_saved_model(path):
+def try_saved_model(path, test):
     """Loads the SavedModel, and lets it score a text and go on with one.
 
     Args:
         path: `pathlib.Path` of the SavedModel.
+        test: String, the test text.
     """
     signatures = tf.saved_model.load(str(path)).signatures
-    score = signatures["serving_default"](text=tf.constant([FLAGS.prompt]))
+    line = next(line for line in test.split("\n") if line.strip())
+    score = signatures["serving_default"](text=tf.constant([line]))
     print(
-        f"\nThe SavedModel's perplexity of {FLAGS.prompt!r}: "
-        f"{score['perplexity'].numpy()[0]:.2f}"
+        f"\nThe SavedModel's perplexity of {textwrap.shorten(line, 60)!r}, the "
+        f"test text's first line: {score['perplexity'].numpy()[0]:.2f}"
     )
     if FLAGS.generate:
         text = signatures["continue"](

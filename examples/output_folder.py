@@ -1,7 +1,9 @@
 """The folder that a training writes to, and can be resumed in."""
 
+import contextlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 # Among the flags, what tells the data apart.
@@ -54,6 +56,22 @@ def prepare_output(
             f"to. Received: output_dir={str(folder)!r} ({error})"
         ) from error
     return folder
+
+
+@contextlib.contextmanager
+def interruptible():
+    """Lets Ctrl-C end the process with a line that says how to go on.
+
+    Raises:
+        SystemExit: In the place of `KeyboardInterrupt`.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(
+            "\nInterrupted: the same command with --resume goes on after the "
+            "last epoch that ended."
+        )
 
 
 def paths(folder, method):

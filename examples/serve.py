@@ -11,6 +11,7 @@ separated by a tab, or an empty line for an empty one:
 Only TensorFlow and tensorflow-text are needed.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -100,6 +101,9 @@ def main(argv):
             print(answer(classify, line), flush=True)
     except KeyboardInterrupt:
         print(file=sys.stderr)
+    except BrokenPipeError:
+        # Who reads has enough. Nothing is left to be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -14,6 +14,7 @@ Only TensorFlow and tensorflow-text are needed.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -100,8 +101,11 @@ def temperature(text):
 
 def arguments():
     """Reads the command line, and ends the process if it is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("saved_model")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("saved_model", help="the SavedModel's folder")
     parser.add_argument(
         "--continue",
         dest="tokens",
@@ -163,6 +167,9 @@ def main():
                 )
     except KeyboardInterrupt:
         print(file=sys.stderr)
+    except BrokenPipeError:
+        # Who reads has enough. Nothing is left to be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -38,6 +38,7 @@ from method_cost import model_cost
 from method_cost import training_ratio
 from methods import METHODS
 from methods import Plan
+from output_folder import interruptible
 from output_folder import paths
 from output_folder import prepare_output
 from output_folder import results_file
@@ -118,10 +119,11 @@ def main(argv):
 
     for flag in flags_without_effect():
         print(f"--method={FLAGS.method} makes no use of --{flag}.", flush=True)
-    model, plain, result = train(FLAGS.method, size, arrays, output)
-    results = {FLAGS.method: result}
-    if FLAGS.compare_dense and FLAGS.method != "dense":
-        results["dense"] = train("dense", size, arrays, output)[-1]
+    with interruptible():
+        model, plain, result = train(FLAGS.method, size, arrays, output)
+        results = {FLAGS.method: result}
+        if FLAGS.compare_dense and FLAGS.method != "dense":
+            results["dense"] = train("dense", size, arrays, output)[-1]
 
     print(f"\n{data.name}: {data.description}")
     print_results(results)

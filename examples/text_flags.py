@@ -120,8 +120,8 @@ flags.DEFINE_string(
     None,
     "Folder to write to. By default text_classification_output/DATASET in the "
     "current folder. A run without --resume removes what the last one wrote "
-    "there. TensorBoard's logs go to --log_dir instead where that is given, "
-    "and stay.",
+    "there. TensorBoard's logs go to --log_dir, a flag that absl has already, "
+    "instead where that is given, and stay.",
 )
 # absl itself defines --log_dir, a "directory to write logfiles into", and uses
 # it only when told to. Here it is TensorBoard's, by default `logs` in the
@@ -129,9 +129,10 @@ flags.DEFINE_string(
 flags.DEFINE_bool(
     "resume",
     False,
-    "Go on where a killed run with the same flags and the same texts was, or a "
-    "finished one with fewer --epochs, but for magnitude_pruning, granet and "
-    "iss, which choose one of the last quarter of them. The rewire rate falls "
+    "Go on where a killed run with the same flags and the same texts was, or "
+    "with a finished run, by more --epochs than it had, but for "
+    "magnitude_pruning, granet and iss, which choose one of the last quarter "
+    "of them. The rewire rate falls "
     "until the last epoch: with more of them it falls slower from there on, "
     "not as in a run begun with as many.",
 )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from example_run import run_logged
 from hypothesis import given
 from hypothesis import strategies as st
 from resumable_runs import changed_by
@@ -64,6 +65,18 @@ def test_a_run_that_fails_does_not_keep_others(capsys):
     assert run_each(iter("abc"), run) == ["a", "c"]
     assert run.called == ["a", "b", "c"]
     assert capsys.readouterr().out.count("failed: ") == 2
+
+
+def test_what_a_run_that_failed_printed_last_is_shown(tmp_path, capsys):
+    program = "print('before'); raise SystemExit('No such flag.\\n\\n')"
+
+    def run(name):
+        command = [sys.executable, "-c", program]
+        run_logged(command, tmp_path / name, os.environ)
+
+    assert run_each(["a"], run) == ["a"]
+    assert capsys.readouterr().out.endswith("\nNo such flag.\n")
+    assert (tmp_path / "a.log").read_text().startswith("before\n")
 
 
 def test_any_other_error_is_raised():
@@ -171,6 +184,7 @@ def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
         [
             *(sys.executable, "-c", STAND_IN, BENCHMARKS / f"{name}.py"),
             *("--argument=--units=8", "--runs=runs", "--json=a.json", *flags),
+            "--data_dir=none",
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -201,3 +215,18 @@ def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
     # Both are shown, these under a name that says what is changed.
     assert "+units=8+epochs=2" in done.stdout
     assert shown in done.stdout
+
+
+@pytest.mark.parametrize("name", ["language_tables", "rates_and_sparsities"])
+def test_a_folder_is_asked_for_before_anything_runs(name, tmp_path):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", "--runs=runs"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("folder. Received: data_dir=None\n")
+    assert not list(tmp_path.iterdir())

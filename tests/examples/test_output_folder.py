@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from output_folder import interruptible
 from output_folder import log_folder
 from output_folder import paths
 from output_folder import prepare_output
@@ -162,3 +163,11 @@ def test_resuming_needs_the_same_settings(tmp_path, changed, before, received):
         )
     assert str(error.value).endswith(f"{before}. Received: flags={received}")
     assert all(path.exists() for path in paths(folder, "st_rnn"))
+
+
+def test_ctrl_c_ends_a_training_with_a_line_that_says_how_to_go_on():
+    with (
+        pytest.raises(SystemExit, match="command with --resume goes on"),
+        interruptible(),
+    ):
+        raise KeyboardInterrupt

@@ -1,5 +1,6 @@
 import ast
 import io
+import os
 import sys
 
 import pytest
@@ -74,6 +75,18 @@ def test_control_c_ends_it_quietly(saved_model, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", Interrupted(io.BytesIO()))
     assert serve.main([str(saved_model)]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_it_ends_quietly_when_nobody_reads_any_more(
+    saved_model, monkeypatch, capfd
+):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"good\n")))
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert serve.main([str(saved_model)]) == 0
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("argv", [[], ["a", "b"], ["--what"]])

@@ -1,4 +1,5 @@
 import io
+import os
 import sys
 
 import pytest
@@ -112,3 +113,23 @@ def test_texts_are_scored_without_continue(serve, asked, capsys):
 def test_missing_path(serve, tmp_path, capsys):
     assert serve(str(tmp_path / "none")) == 2
     assert "Received: path=" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("asked")
+def test_it_ends_quietly_when_nobody_reads_any_more(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["serve_language.py", "model"])
+    text = io.TextIOWrapper(io.BytesIO(b"the old\n" * 2))
+    monkeypatch.setattr(sys, "stdin", text)
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert serve_language.main() == 0
+    assert capfd.readouterr().err == ""
+
+
+def test_help_says_what_an_answer_is(serve, capsys):
+    with pytest.raises(SystemExit) as ended:
+        serve("--help")
+    assert ended.value.code == 0
+    assert "Its answer is the perplexity" in capsys.readouterr().out
