@@ -209,7 +209,9 @@ flags.DEFINE_bool(
     "Go on where a killed run with the same flags and the same text was, or "
     "with a finished run, by more --epochs than it had, but for "
     "magnitude_pruning, granet and iss, which choose one of the last quarter "
-    "of them.",
+    "of them. The rewire rate falls "
+    "until the last epoch: with more of them it falls slower from there on, "
+    "not as in a run begun with as many.",
 )
 # NaN is beyond no bound.
 for name in (*SETTING_FLAGS, "temperature"):

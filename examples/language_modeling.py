@@ -33,6 +33,7 @@ from absl import app
 from absl import flags
 from absl import logging
 from data_fingerprint import fingerprint
+from epoch_backup import EpochBackup
 from epoch_logs import tensorboard_callbacks
 from language_corpus import read_corpus
 from language_corpus import windows_of
@@ -117,25 +118,25 @@ def main(argv):
         f"tokens, vocabulary of {len(corpus.vocabulary):,}",
         flush=True,
     )
+    saved_model = saved_model_folder(output)
     with interruptible():
         model, plain, result = train(
             settings, size, corpus, (train_windows, valid_windows), output
         )
-    print_result(result)
-    if ksr.sparse_weights(model):
-        print(f"\n{ksr.sparsity_report(model)}")
+        print_result(result)
+        if ksr.sparse_weights(model):
+            print(f"\n{ksr.sparsity_report(model)}")
 
-    saved_model = saved_model_folder(output)
-    LanguageModel(
-        corpus.vocabulary,
-        corpus.is_tokenized,
-        *with_states(plain, size_of(plain, size)),
-    ).export(saved_model)
-    # Now that all is done: who finds the file need not run it again.
-    results_file(output).write_text(
-        json.dumps({FLAGS.method: result}, indent=2) + "\n"
-    )
-    try_saved_model(saved_model, data.test)
+        LanguageModel(
+            corpus.vocabulary,
+            corpus.is_tokenized,
+            *with_states(plain, size_of(plain, size)),
+        ).export(saved_model)
+        # Now that all is done: who finds the file need not run it again.
+        results_file(output).write_text(
+            json.dumps({FLAGS.method: result}, indent=2) + "\n"
+        )
+        try_saved_model(saved_model, data.test)
     command = [sys.executable, "examples/serve_language.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
 
@@ -237,10 +238,7 @@ def train(settings, size, corpus, windows, output):
                 kept_weights=(*averages, contextlib.nullcontext)[0],
             ),
             *tensorboard_callbacks(output, FLAGS.method, FLAGS.log_dir),
-            # The last backup stays: resuming a finished run trains nothing.
-            keras.callbacks.BackupAndRestore(
-                backup, save_freq="epoch", delete_checkpoint=False
-            ),
+            EpochBackup(backup),
         ],
         # A line an epoch where nobody watches a progress bar.
         verbose=1 if sys.stdout.isatty() else 2,
@@ -297,10 +295,12 @@ def try_saved_model(path, test):
     """
     signatures = tf.saved_model.load(str(path)).signatures
     line = next(line for line in test.split("\n") if line.strip())
-    score = signatures["serving_default"](text=tf.constant([line]))
+    # A line may be a whole chapter, and need not have spaces.
+    start = textwrap.shorten(line, 60, placeholder="") or line.strip()[:60]
+    score = signatures["serving_default"](text=tf.constant([start]))
     print(
-        f"\nThe SavedModel's perplexity of {textwrap.shorten(line, 60)!r}, the "
-        f"test text's first line: {score['perplexity'].numpy()[0]:.2f}"
+        f"\nThe SavedModel's perplexity of {start!r}, with which the test text "
+        f"begins: {score['perplexity'].numpy()[0]:.2f}"
     )
     if FLAGS.generate:
         text = signatures["continue"](

@@ -32,6 +32,7 @@ from absl import app
 from absl import flags
 from absl import logging
 from data_fingerprint import fingerprint
+from epoch_backup import EpochBackup
 from epoch_logs import tensorboard_callbacks
 from method_cost import connections_by_path
 from method_cost import model_cost
@@ -119,25 +120,25 @@ def main(argv):
 
     for flag in flags_without_effect():
         print(f"--method={FLAGS.method} makes no use of --{flag}.", flush=True)
+    saved_model = saved_model_folder(output)
     with interruptible():
         model, plain, result = train(FLAGS.method, size, arrays, output)
         results = {FLAGS.method: result}
         if FLAGS.compare_dense and FLAGS.method != "dense":
             results["dense"] = train("dense", size, arrays, output)[-1]
 
-    print(f"\n{data.name}: {data.description}")
-    print_results(results)
-    if ksr.sparse_weights(model):
-        print(f"\n{ksr.sparsity_report(model)}")
-    print()
+        print(f"\n{data.name}: {data.description}")
+        print_results(results)
+        if ksr.sparse_weights(model):
+            print(f"\n{ksr.sparsity_report(model)}")
+        print()
 
-    saved_model = saved_model_folder(output)
-    TextClassifier(arrays.vectorizer, plain, data.label_names).export(
-        saved_model
-    )
-    try_saved_model(saved_model, data)
-    # Now that all is done: who finds the file need not run it again.
-    results_file(output).write_text(json.dumps(results, indent=2) + "\n")
+        TextClassifier(arrays.vectorizer, plain, data.label_names).export(
+            saved_model
+        )
+        try_saved_model(saved_model, data)
+        # Now that all is done: who finds the file need not run it again.
+        results_file(output).write_text(json.dumps(results, indent=2) + "\n")
     # This Python, which has TensorFlow, whether or not it is on the path.
     command = [sys.executable, "examples/serve.py", str(saved_model)]
     print(f"\nServe it: {shlex.join(command)}")
@@ -219,12 +220,7 @@ def train(name, size, arrays, output):
         ),
     ]
     callbacks += tensorboard_callbacks(output, name, FLAGS.log_dir)
-    # The last backup stays: resuming a finished run trains nothing again.
-    callbacks.append(
-        keras.callbacks.BackupAndRestore(
-            backup, save_freq="epoch", delete_checkpoint=False
-        )
-    )
+    callbacks.append(EpochBackup(backup))
     model.fit(
         batches,
         epochs=FLAGS.epochs,

@@ -38,7 +38,7 @@ class EpochRecord(keras.callbacks.Callback):
     last line counts.
 
     Put it behind the callbacks that add to the logs, and before
-    `BackupAndRestore`: an epoch that will not be run again is on record then.
+    `EpochBackup`: an epoch that will not be run again is on record then.
 
     Args:
         history_path: String or path of the file to append to.

@@ -93,6 +93,14 @@ def test_from_a_text_to_served_answers(run_python, arguments, tmp_path, book):
     assert score(text=tf.constant([test]))["perplexity"].numpy()[
         0
     ] == pytest.approx(result["test"], rel=1e-4)
+    # The example tries it on the first of these lines.
+    [(tried, of_tried)] = re.findall(
+        r"SavedModel's perplexity of '(.*)', .*: ([\d.]+)\n", done.stdout
+    )
+    assert tried == test.splitlines()[0]
+    assert score(text=tf.constant([tried]))["perplexity"].numpy()[
+        0
+    ] == pytest.approx(float(of_tried), abs=0.006)
     served = run_python(
         EXAMPLES / "serve_language.py",
         saved_model,
