@@ -42,6 +42,9 @@ class Perplexity(keras.metrics.SparseCategoricalCrossentropy):
             of_tokens = ops.ones_like(y_true, dtype=self.dtype)
             if sample_weight is not None:
                 given = ops.cast(sample_weight, self.dtype)
+                has_own_axis = ops.ndim(given) > ops.ndim(of_tokens)
+                if has_own_axis and given.shape[-1] == 1:
+                    given = ops.squeeze(given, -1)
                 while ops.ndim(given) < ops.ndim(of_tokens):
                     given = ops.expand_dims(given, -1)
                 of_tokens = of_tokens * given

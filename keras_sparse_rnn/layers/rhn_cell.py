@@ -1,5 +1,7 @@
 """Recurrent highway network (RHN): dense cell."""
 
+import copy
+
 import keras
 import numpy as np
 from keras import ops
@@ -321,6 +323,10 @@ def _of_micro_layer(initializer, index):
     sequence = np.random.SeedSequence([seed % 2**64, index])
     # Backends take seeds of 31 bits.
     own = int(sequence.generate_state(1)[0] >> 1)
-    return type(initializer).from_config(
-        {**initializer.get_config(), "seed": own}
-    )
+    config = initializer.get_config()
+    if "seed" in config:
+        return type(initializer).from_config({**config, "seed": own})
+    # One that cannot be saved need not say what it is made from.
+    initializer = copy.copy(initializer)
+    initializer.seed = own
+    return initializer

@@ -79,7 +79,7 @@ def test_what_is_ignored_masked_or_weighted_counts_as_it_should(
 
 @needs_ignore_class
 @pytest.mark.parametrize("shape", [(2, 6), (2, 6, 1)])
-@pytest.mark.parametrize("of_weights", [(2,), (2, 1)])
+@pytest.mark.parametrize("of_weights", [(2,), (2, 1), (2, 1, 1)])
 def test_a_weight_of_a_sample_is_that_of_its_tokens(of_weights, shape):
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(2, 6, 5)).astype("float32")
@@ -92,6 +92,22 @@ def test_a_weight_of_a_sample_is_that_of_its_tokens(of_weights, shape):
         targets.reshape(shape), logits, weights.reshape(of_weights)
     )
     metrics[1].update_state(targets, logits, np.repeat(weights[:, None], 6, 1))
+    results = [float(metric.result()) for metric in metrics]
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+
+
+@needs_ignore_class
+@pytest.mark.parametrize("shape", [(6,), (2, 3)])
+def test_weights_may_have_an_axis_of_their_own(shape):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(*shape, 5)).astype("float32")
+    targets = rng.integers(0, 5, shape)
+    weights = rng.random(shape)
+    metrics = [
+        ksr.Perplexity(from_logits=True, ignore_class=0) for _ in range(2)
+    ]
+    metrics[0].update_state(targets, logits, weights[..., None])
+    metrics[1].update_state(targets, logits, weights)
     results = [float(metric.result()) for metric in metrics]
     assert results[0] == pytest.approx(results[1], rel=1e-5)
 

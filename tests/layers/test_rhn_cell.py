@@ -74,6 +74,29 @@ def test_the_first_weights_follow_from_the_seeds():
     assert (candidates[0] != candidates[1]).all()
 
 
+class WithoutConfig(keras.initializers.Initializer):
+    def __init__(self, scale, seed):
+        self.scale = scale
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        return self.scale + keras.random.uniform(shape, seed=self.seed)
+
+
+def test_an_initializer_without_a_configuration_keeps_its_arguments():
+    cell = ksr.RHNCell(
+        5, depth=3, recurrent_initializer=WithoutConfig(7.0, seed=1)
+    )
+    cell.build((None, 4))
+    kernels = [
+        np.array(getattr(cell, name)) for name in cell.recurrent_kernel_names
+    ]
+    for index, kernel in enumerate(kernels):
+        assert (kernel >= 7).all()
+        for other in kernels[:index]:
+            assert (kernel != other).any()
+
+
 def test_an_initializer_without_a_seed_serves_all():
     cell = ksr.RHNCell(3, depth=2, recurrent_initializer="ones")
     cell.build((None, 4))
