@@ -1,5 +1,6 @@
 """Runs an example in a process of its own, or what is left of a run."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -47,11 +48,20 @@ def run_logged(command, output, environment, folder=None):
 
     Raises:
         subprocess.CalledProcessError: If it fails. Its `output` is the last
-            line that it printed.
+            line that it printed. Or if another process runs it, as one whose
+            benchmark was stopped goes on by itself.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     log = output.with_name(f"{output.name}.log")
-    with open(log, "a") as file:
+    with open(log, "a+", encoding="utf-8", errors="replace") as file:
+        try:
+            # The command holds the file too, and with it the lock.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise subprocess.CalledProcessError(
+                1, command, f"Another process is still writing {log}."
+            ) from None
+        start = file.seek(0, os.SEEK_END)
         done = subprocess.run(
             command,
             cwd=folder,
@@ -60,7 +70,9 @@ def run_logged(command, output, environment, folder=None):
             stderr=subprocess.STDOUT,
             env=environment,
         )
-    if done.returncode:
-        printed = log.read_text(encoding="utf-8", errors="replace").split("\n")
-        last = next((line for line in reversed(printed) if line.strip()), "")
-        raise subprocess.CalledProcessError(done.returncode, command, last)
+        if not done.returncode:
+            return
+        file.seek(start)
+        printed = file.read().split("\n")
+    last = next((line for line in reversed(printed) if line.strip()), "")
+    raise subprocess.CalledProcessError(done.returncode, command, last)

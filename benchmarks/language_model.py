@@ -62,6 +62,9 @@ for name, pattern, expected in (
         ),
         f"expects {expected}, parted by commas",
     )
+flags.register_validator(
+    "sparsities", bool, "expects at least one, for the masked layers"
+)
 
 VOCABULARY_SIZE = 10_000
 BATCH = 20

@@ -137,8 +137,6 @@ def main(_):
     unknown = [name for name in FLAGS.tasks if name not in TASKS]
     if unknown:
         sys.exit(f"`--tasks` must be of {[*TASKS]}. Received: tasks={unknown}")
-    if FLAGS.data_dir is None:
-        sys.exit("Expected the data sets' folder. Received: data_dir=None")
     changed = changed_by(FLAGS.argument)
     runs = {
         f"{point.key}{changed}": point
@@ -150,6 +148,8 @@ def main(_):
     if not changed:
         others = map(stored_results, (FLAGS.tables_json, FLAGS.methods_json))
         results = elsewhere(runs, *others) | results
+    if FLAGS.data_dir is None and runs.keys() - results:
+        sys.exit("Expected the data sets' folder. Received: data_dir=None")
     failed = run_missing(runs, results, result_of, report)
     if failed:
         sys.exit(f"Failed, see the logs in {FLAGS.runs}: {failed}")

@@ -94,7 +94,7 @@ def only_result(script, output, arguments, data_dir):
         script: String, the name of the example's file.
         output: `pathlib.Path` of the output folder.
         arguments: List of strings, its flags but the folders.
-        data_dir: String, the folder of the data sets, or `None`.
+        data_dir: String, the folder of the data sets.
 
     Returns:
         Dictionary, what it gave.
@@ -102,7 +102,7 @@ def only_result(script, output, arguments, data_dir):
     Raises:
         subprocess.CalledProcessError: If the example fails.
     """
-    if data_dir:
-        arguments = [*arguments, f"--data_dir={data_dir}"]
-    [result] = run_example(script, output, arguments).values()
+    [result] = run_example(
+        script, output, [*arguments, f"--data_dir={data_dir}"]
+    ).values()
     return result

@@ -1,8 +1,10 @@
+import fcntl
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 from example_run import run_logged
@@ -77,6 +79,44 @@ def test_what_a_run_that_failed_printed_last_is_shown(tmp_path, capsys):
     assert run_each(["a"], run) == ["a"]
     assert capsys.readouterr().out.endswith("\nNo such flag.\n")
     assert (tmp_path / "a.log").read_text().startswith("before\n")
+
+
+def test_what_an_earlier_run_printed_is_not_shown(tmp_path):
+    earlier, failing = (
+        [sys.executable, "-c", program]
+        for program in ("print('long ago')", "raise SystemExit(3)")
+    )
+    run_logged(earlier, tmp_path / "a", os.environ)
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        run_logged(failing, tmp_path / "a", os.environ)
+    assert (caught.value.returncode, caught.value.output) == (3, "")
+
+
+def test_what_a_stopped_benchmark_left_running_is_not_run_beside_it(tmp_path):
+    left = [sys.executable, "-c", "print('here', flush=True); input()"]
+    benchmark = f"""
+import os, pathlib, sys
+sys.path.insert(0, {str(BENCHMARKS)!r})
+from example_run import run_logged
+run_logged({left!r}, pathlib.Path({str(tmp_path / "a")!r}), os.environ)
+"""
+    log = tmp_path / "a.log"
+    with subprocess.Popen(
+        [sys.executable, "-c", benchmark], stdin=subprocess.PIPE
+    ) as stopped:
+        while not (log.exists() and log.read_text()):
+            assert stopped.poll() is None
+            time.sleep(0.01)
+        stopped.kill()
+        stopped.wait()
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            run_logged([sys.executable, "-c", ""], tmp_path / "a", os.environ)
+    assert "Another process" in caught.value.output
+    assert log.read_text() == "here\n"
+    # What was left running has its input closed by now, and ends.
+    with open(log) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    run_logged([sys.executable, "-c", ""], tmp_path / "a", os.environ)
 
 
 def test_any_other_error_is_raised():
@@ -217,10 +257,31 @@ def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
     assert shown in done.stdout
 
 
+def test_what_is_all_stored_is_shown_without_a_folder(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"results": {"lstm-0.67-set-0": REAL}}))
+    done = subprocess.run(
+        [
+            *(sys.executable, BENCHMARKS / "language_tables.py"),
+            *("--json=a.json", "--markdown=a.md", "--rows=lstm-0.67-set-0"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "### LSTM, 2 × 200 units" in (tmp_path / "a.md").read_text()
+
+
 @pytest.mark.parametrize("name", ["language_tables", "rates_and_sparsities"])
 def test_a_folder_is_asked_for_before_anything_runs(name, tmp_path):
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / f"{name}.py", "--runs=runs"],
+        [
+            *(sys.executable, BENCHMARKS / f"{name}.py"),
+            *("--runs=runs", "--json=none.json"),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
