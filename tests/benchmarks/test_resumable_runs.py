@@ -215,28 +215,33 @@ BY_BENCHMARK = {
 }
 
 
-@pytest.mark.parametrize("name", BY_BENCHMARK)
-def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
-    flags, stored, folders, shown = BY_BENCHMARK[name]
-    path = tmp_path / "a.json"
-    path.write_text(json.dumps({"results": stored}))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", STAND_IN, BENCHMARKS / f"{name}.py"),
-            *("--argument=--units=8", "--runs=runs", "--json=a.json", *flags),
-            "--data_dir=none",
-        ],
-        cwd=tmp_path,
+def run_benchmark(folder, *arguments):
+    """Runs Python in a folder, with this package, and without a GPU."""
+    path = [os.environ.get("PYTHONPATH"), str(ROOT)]
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=300,
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])
-            ),
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
             "CUDA_VISIBLE_DEVICES": "-1",
         },
+    )
+
+
+@pytest.mark.parametrize("name", BY_BENCHMARK)
+def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
+    flags, stored, folders, shown = BY_BENCHMARK[name]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"results": stored}))
+    done = run_benchmark(
+        tmp_path,
+        *("-c", STAND_IN, BENCHMARKS / f"{name}.py"),
+        *("--argument=--units=8", "--runs=runs", "--json=a.json", *flags),
+        "--data_dir=none",
     )
     assert done.returncode == 0, done.stdout + done.stderr
     calls = [
@@ -260,16 +265,10 @@ def test_runs_by_further_flags_are_kept_beside_the_others(name, tmp_path):
 def test_what_is_all_stored_is_shown_without_a_folder(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"results": {"lstm-0.67-set-0": REAL}}))
-    done = subprocess.run(
-        [
-            *(sys.executable, BENCHMARKS / "language_tables.py"),
-            *("--json=a.json", "--markdown=a.md", "--rows=lstm-0.67-set-0"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    done = run_benchmark(
+        tmp_path,
+        BENCHMARKS / "language_tables.py",
+        *("--json=a.json", "--markdown=a.md", "--rows=lstm-0.67-set-0"),
     )
     assert done.returncode == 0, done.stderr
     assert "### LSTM, 2 × 200 units" in (tmp_path / "a.md").read_text()
@@ -277,16 +276,10 @@ def test_what_is_all_stored_is_shown_without_a_folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["language_tables", "rates_and_sparsities"])
 def test_a_folder_is_asked_for_before_anything_runs(name, tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, BENCHMARKS / f"{name}.py"),
-            *("--runs=runs", "--json=none.json"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    done = run_benchmark(
+        tmp_path,
+        BENCHMARKS / f"{name}.py",
+        *("--runs=runs", "--json=none.json"),
     )
     assert done.returncode == 1
     assert done.stderr.endswith("folder. Received: data_dir=None\n")
