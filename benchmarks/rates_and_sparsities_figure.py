@@ -24,6 +24,8 @@ def draw(panels, path):
         2,
         figsize=(9.6, 3.6 * len(panels)),
         squeeze=False,
+        # What seeds differ by looks alike in both panels.
+        sharey="row",
         layout="constrained",
     )
     for row, (task, dense, rates, levels) in zip(axes, panels, strict=True):
